@@ -1,0 +1,99 @@
+//! What a viewer can see of a broadcast: immutable snapshots behind a `watch`, the same for everybody.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use bytes::Bytes;
+use schema::id::RenditionName;
+use schema::ladder::LatencyProfile;
+use schema::{BroadcastId, ChannelName, Incarnation, MediaTime, TrackKind, UnixMicros};
+use tokio::sync::watch;
+
+/// One broadcast as viewers see it. Shared, and immutable but for its `watch`es.
+#[derive(Debug)]
+pub struct LiveBroadcast {
+    /// Its id, as in URLs.
+    pub id: BroadcastId,
+    /// Its channel.
+    pub channel: ChannelName,
+    /// The channel's title.
+    pub title: String,
+    /// Its fencing number.
+    pub incarnation: Incarnation,
+    /// Its latency profile.
+    pub profile: LatencyProfile,
+    /// Wall-clock capture time of its first media.
+    pub started_at: UnixMicros,
+    /// Video renditions best first, then audio.
+    pub renditions: Vec<LiveRendition>,
+    /// The multivariant playlist; set as soon as one part of each rendition exists, never changed after.
+    pub multivariant: OnceLock<Bytes>,
+}
+
+/// One rendition as viewers see it.
+#[derive(Debug)]
+pub struct LiveRendition {
+    /// Its name, as in URLs.
+    pub name: RenditionName,
+    /// Video or audio.
+    pub kind: TrackKind,
+    /// The newest revision of its playlist; the sender is dropped when the window is gone.
+    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+}
+
+/// One immutable revision of a media playlist, with everything that it advertises or once advertised
+/// and still owes (rfc8216bis 6.2.2).
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Counts revisions from 0: the empty window.
+    pub revision: u64,
+    /// The rendered playlist; empty before the first part.
+    pub playlist: Bytes,
+    /// The same, gzip-encoded.
+    pub playlist_gzip: Bytes,
+    /// `EXT-X-TARGETDURATION`, in seconds.
+    pub target_duration_s: u32,
+    /// `PART-TARGET`; `None` where the profile has no parts.
+    pub part_target: Option<MediaTime>,
+    /// The media sequence number of the first listed segment.
+    pub first_msn: u64,
+    /// The media sequence number of the segment that is growing or comes next: all listed ones below are complete.
+    pub next_msn: u64,
+    /// How many parts of the segment `next_msn` are listed.
+    pub open_parts: u32,
+    /// How many parts the segment `next_msn - 1` has, for the roll-over of rfc8216bis 6.2.5.2; 0 if there is none.
+    pub last_parts: u32,
+    /// True once `EXT-X-ENDLIST` stands: nothing will be added.
+    pub ended: bool,
+    /// The name that `EXT-X-PRELOAD-HINT` promises, if any.
+    pub hint: Option<Arc<str>>,
+    /// Everything that can be fetched by name.
+    pub objects: Objects,
+    /// When it was published.
+    pub published: Instant,
+}
+
+/// The bodies behind the names of a playlist. Cloning is cheap.
+#[derive(Debug, Clone, Default)]
+pub struct Objects(Arc<Vec<(Arc<str>, Object)>>);
+
+/// One init section, part or segment.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// Its bytes, to be sent in this order: one chunk for an init section or part, one per part for a segment.
+    pub chunks: Arc<[Bytes]>,
+    /// Their length together, in bytes.
+    pub length: u64,
+}
+
+impl Objects {
+    /// The object of that name, if it is still owed to viewers.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Object> {
+        self.0
+            .iter()
+            .rev()
+            .find(|(known, _)| known.as_ref() == name)
+            .map(|(_, object)| object)
+    }
+}

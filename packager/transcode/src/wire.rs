@@ -1,0 +1,119 @@
+//! The messages between a node and its transcode worker, and their framing.
+
+use schema::ladder::FrameRate;
+use schema::{AccessUnit, MediaTime};
+use serde::{Deserialize, Serialize};
+
+/// What a worker is to make of a feed, once for its whole life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Where the output begins: nothing before this time is put out, and the IDR grid counts from [`MediaTime::ZERO`].
+    pub start: MediaTime,
+    /// The video renditions, largest first, as index into the broadcast's renditions; empty for an audio-only feed.
+    pub video: Vec<VideoPlan>,
+    /// The output frame rate of all video renditions; pictures lie at whole multiples of its frame from zero.
+    pub frame_rate: FrameRate,
+    /// IDRs are forced at the first picture at or after each whole multiple of this.
+    pub keyframe_interval: MediaTime,
+    /// The audio rendition; `None` for a video-only feed.
+    pub audio: Option<AudioPlan>,
+    /// The encoder's row in the candidates table, such as `libx264`.
+    pub encoder: String,
+    /// The encoder's speed preset, such as `veryfast`.
+    pub preset: String,
+}
+
+/// One video rendition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoPlan {
+    /// Its number among the broadcast's renditions.
+    pub rendition: u8,
+    /// Columns, even.
+    pub width: u32,
+    /// Lines, even.
+    pub height: u32,
+    /// Average bit rate, in bits per second.
+    pub bitrate: u32,
+    /// The largest bit rate over [`VideoPlan::buffer_ms`], in bits per second.
+    pub bitrate_max: u32,
+    /// The length of the rate-control buffer, in milliseconds of `bitrate_max`.
+    pub buffer_ms: u32,
+    /// Encoder threads.
+    pub threads: u32,
+}
+
+/// The audio rendition: AAC-LC, 48 kHz, stereo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioPlan {
+    /// Its number among the broadcast's renditions.
+    pub rendition: u8,
+    /// Bit rate, in bits per second.
+    pub bitrate: u32,
+}
+
+/// Node to worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// The first message, once.
+    Start(Plan),
+    /// The next access unit of the feed.
+    Unit(AccessUnit),
+    /// Nothing follows: flush the encoders, say [`Output::Finished`] and exit.
+    Finish,
+}
+
+/// Worker to node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Output {
+    /// The audio encoder is open: its AudioSpecificConfig (ISO/IEC 14496-3 1.6). Comes before the first audio unit.
+    AudioConfig {
+        /// The rendition's number.
+        rendition: u8,
+        /// The bytes.
+        config: Vec<u8>,
+    },
+    /// One coded unit of a rendition; `duration` is always known, video is Annex B with SPS and PPS before each IDR.
+    Encoded {
+        /// The rendition's number.
+        rendition: u8,
+        /// The unit.
+        unit: AccessUnit,
+    },
+    /// The source's picture size became known or changed.
+    SourceSize {
+        /// Columns.
+        width: u32,
+        /// Lines.
+        height: u32,
+    },
+    /// An input unit could not be decoded and was dropped; the picture goes on at the next keyframe.
+    Discarded {
+        /// A bounded word: `corrupt`, `before_keyframe`, `late`, `unsupported`.
+        reason: String,
+    },
+    /// The decoder needs a keyframe to go on.
+    KeyframeWanted,
+    /// Every two seconds of media: how fast the encoders are.
+    Statistics(Statistics),
+    /// Everything is flushed; the worker exits.
+    Finished,
+    /// The worker cannot go on, in one line; it exits.
+    Failed(String),
+}
+
+/// Counters of a worker since its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// Input pictures decoded.
+    pub pictures_decoded: u64,
+    /// Output pictures encoded, over all renditions.
+    pub pictures_encoded: u64,
+    /// Output pictures that repeat an earlier one to hold the frame rate.
+    pub pictures_repeated: u64,
+    /// Input pictures left out to hold the frame rate.
+    pub pictures_skipped: u64,
+    /// Time spent working, in microseconds.
+    pub busy_us: u64,
+    /// Media time worked through.
+    pub media: MediaTime,
+}

@@ -1,0 +1,74 @@
+//! The seam between ingest and packager: access units out, keyframe requests in.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use serde::{Deserialize, Serialize};
+
+use crate::unit::AccessUnit;
+
+/// Why a publisher's session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionEnd {
+    /// The publisher said goodbye (WHIP `DELETE`, DTLS close).
+    Closed,
+    /// Connected, but no media came for the silence limit.
+    Silent,
+    /// The transport failed or was never established.
+    Lost,
+    /// Another session took the channel over.
+    Replaced,
+    /// The control plane ordered the end.
+    Ended,
+    /// This node is shutting down.
+    Shutdown,
+}
+
+impl SessionEnd {
+    /// The word used in logs, metrics and the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Silent => "silent",
+            Self::Lost => "lost",
+            Self::Replaced => "replaced",
+            Self::Ended => "ended",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl fmt::Display for SessionEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a feed yields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FeedEvent {
+    /// The next access unit; `dts` never decreases within a track.
+    Unit(AccessUnit),
+    /// Nothing follows. Every later poll yields the same end.
+    Ended(SessionEnd),
+}
+
+/// What ingest hands to the packager: access units on one clock, keyframe requests back.
+///
+/// The owner of the session fills a bounded queue behind it; when that is full, whole units are
+/// dropped up to the next random access point, and counted.
+pub trait Feed: Send {
+    /// The next event, in the manner of `Future::poll`: registers the waker when pending.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<FeedEvent>;
+
+    /// Asks the publisher for a keyframe. A wish: some publishers never answer it.
+    fn request_keyframe(&mut self);
+}
+
+/// Waits for the next event of `feed`. Dropping the future loses nothing.
+pub async fn next(feed: &mut dyn Feed) -> FeedEvent {
+    poll_fn(|cx| feed.poll_event(cx)).await
+}
