@@ -1,0 +1,45 @@
+/** The list of channels from the control API. */
+
+import { getJson, isRecord, textAt } from './http';
+
+export interface Channel {
+  readonly name: string;
+  readonly title: string;
+}
+
+export interface ChannelPage {
+  readonly items: readonly Channel[];
+  /** Where the next page begins, or null after the last. */
+  readonly nextCursor: string | null;
+}
+
+const NAME_LONGEST = 64;
+const NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
+
+/** A channel name as the server accepts it: a slug of at most 64 characters. */
+export function isChannelName(text: string): boolean {
+  return text.length <= NAME_LONGEST && NAME.test(text);
+}
+
+/** The channel in a path such as `/watch/demo`, or null where there is none. */
+export function channelOfPath(path: string): string | null {
+  const name = /^\/watch\/([^/]+)\/?$/.exec(path)?.[1];
+  return name !== undefined && isChannelName(name) ? name : null;
+}
+
+/** Reads one page; entries that are not channels are left out. */
+export function parseChannelPage(body: unknown): ChannelPage {
+  if (!isRecord(body) || !Array.isArray(body.items)) throw new TypeError('not a page of channels');
+  const items = body.items.flatMap((item: unknown) => {
+    if (!isRecord(item)) return [];
+    const name = textAt(item, 'name');
+    return name !== null && isChannelName(name) ? [{ name, title: textAt(item, 'title') ?? name }] : [];
+  });
+  return { items, nextCursor: textAt(body, 'next_cursor') };
+}
+
+/** Fetches the page that begins at `cursor` (null: the first). Rejects as `getJson` does. */
+export async function fetchChannels(cursor: string | null, signal: AbortSignal): Promise<ChannelPage> {
+  const query = cursor === null ? '' : `?cursor=${encodeURIComponent(cursor)}`;
+  return parseChannelPage(await getJson(`/api/v1/channels${query}`, signal));
+}

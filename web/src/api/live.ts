@@ -1,0 +1,61 @@
+/** What the origin says about a channel: `/live/{channel}/state.json`. */
+
+import { getJson, HttpError, isRecord, textAt } from './http';
+
+/** A broadcast that can be played now. */
+export interface Broadcast {
+  readonly id: string;
+  /** The multivariant playlist. */
+  readonly src: string;
+}
+
+/** The channel as the origin sees it. */
+export type ChannelState =
+  | { readonly kind: 'live'; readonly broadcast: Broadcast; readonly title: string | null; readonly startedAt: Date | null }
+  | { readonly kind: 'ended' | 'offline'; readonly title: string | null };
+
+export function stateUrl(channel: string): string {
+  return `/live/${channel}/state.json`;
+}
+
+/** The multivariant playlist; `said` may be a path, or relative to the state's own URL. */
+function playlistUrl(channel: string, said: string | null): string {
+  const isAbsolute = said !== null && /^(\/|https?:)/.test(said);
+  return isAbsolute ? said : `/live/${channel}/${said ?? 'index.m3u8'}`;
+}
+
+function date(text: string | null): Date | null {
+  const at = text === null ? NaN : Date.parse(text);
+  return Number.isNaN(at) ? null : new Date(at);
+}
+
+/** Reads a state; throws `TypeError` on anything that is none. */
+export function parseState(body: unknown, channel: string): ChannelState {
+  if (!isRecord(body)) throw new TypeError('not a channel state');
+  const title = textAt(body, 'title');
+  switch (body.state) {
+    case 'live': {
+      const src = playlistUrl(channel, textAt(body, 'playlist'));
+      const broadcast = { id: textAt(body, 'broadcast') ?? src, src };
+      return { kind: 'live', broadcast, title, startedAt: date(textAt(body, 'started_at')) };
+    }
+    case 'ended':
+    case 'offline':
+      return { kind: body.state, title };
+    default:
+      throw new TypeError('unknown channel state');
+  }
+}
+
+/**
+ * Asks for the state of `channel`. A channel that the origin does not know (404) is offline: the
+ * origin knows only channels that were live. Rejects as `getJson` does.
+ */
+export async function fetchState(channel: string, signal: AbortSignal): Promise<ChannelState> {
+  try {
+    return parseState(await getJson(stateUrl(channel), signal), channel);
+  } catch (error) {
+    if (error instanceof HttpError && error.status === 404) return { kind: 'offline', title: null };
+    throw error;
+  }
+}

@@ -1,0 +1,99 @@
+'use client';
+
+import type { Channel } from '@/api/channels';
+import { Button } from '@/shell/Button';
+import { Message } from '@/shell/Message';
+import { strings } from '@/strings';
+
+import styles from './ChannelList.module.css';
+import { useChannels, type Channels } from './useChannels';
+import { useLiveState } from './useLiveState';
+
+const words = strings.landing;
+/** Rows that stand in for the list while it loads, so that the page keeps its shape. */
+const PLACEHOLDERS = [0, 1, 2];
+
+/** The landing page: every channel, and whether it is live. */
+export function ChannelList() {
+  const channels = useChannels();
+  return (
+    <section aria-labelledby="channels">
+      <h1 className={styles.title} id="channels">
+        {words.title}
+      </h1>
+      <Body channels={channels} />
+    </section>
+  );
+}
+
+function Body({ channels }: { readonly channels: Channels }) {
+  const { status, items, hasMore, load } = channels;
+  if (items.length === 0 && status === 'loading') return <Placeholder />;
+  if (items.length === 0 && status === 'ready') return <Message title={words.empty} hint={words.emptyHint} />;
+  return (
+    <>
+      {items.length > 0 && (
+        <ul className={styles.list}>
+          {items.map((channel) => (
+            <Row key={channel.name} channel={channel} />
+          ))}
+        </ul>
+      )}
+      {status === 'failed' && <Failed retry={load} />}
+      {status !== 'failed' && hasMore && (
+        <div className={styles.more}>
+          <Button onClick={load} disabled={status === 'loading'}>
+            {words.more}
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Failed({ retry }: { readonly retry: () => void }) {
+  return (
+    <div role="alert">
+      <Message title={words.failed} hint={words.failedHint}>
+        <Button onClick={retry}>{words.retry}</Button>
+      </Message>
+    </div>
+  );
+}
+
+function Row({ channel }: { readonly channel: Channel }) {
+  return (
+    <li>
+      <a className={styles.row} href={`/watch/${channel.name}`}>
+        <span className={styles.names}>
+          <span className={styles.name}>{channel.title}</span>
+          <span className={styles.address}>{channel.name}</span>
+        </span>
+        <Badge channel={channel.name} />
+      </a>
+    </li>
+  );
+}
+
+function Badge({ channel }: { readonly channel: string }) {
+  const state = useLiveState(channel);
+  const text = { unknown: '', live: words.live, notLive: words.notLive, unreachable: words.unknown }[state];
+  return (
+    <span className={styles.badge} data-state={state}>
+      {text}
+    </span>
+  );
+}
+
+function Placeholder() {
+  return (
+    <div role="status">
+      <span className="visuallyHidden">{words.loading}</span>
+      <div className={styles.list} aria-hidden="true">
+        {PLACEHOLDERS.map((row) => (
+          <div className={styles.placeholder} key={row} />
+        ))}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,39 @@
+'use client';
+
+import { useEffect, useState } from 'react';
+
+import { fetchState } from '@/api/live';
+
+/** How often a channel in the list is asked for its state, in milliseconds. */
+const REFRESH_MS = 10_000;
+
+export type LiveState = 'unknown' | 'live' | 'notLive' | 'unreachable';
+
+/** Whether `channel` is live now, kept fresh while the page is visible. */
+export function useLiveState(channel: string): LiveState {
+  const [state, setState] = useState<LiveState>('unknown');
+
+  useEffect(() => {
+    const stop = new AbortController();
+    const refresh = async (): Promise<void> => {
+      if (document.hidden) return;
+      try {
+        const { kind } = await fetchState(channel, stop.signal);
+        setState(kind === 'live' ? 'live' : 'notLive');
+      } catch {
+        if (!stop.signal.aborted) setState('unreachable');
+      }
+    };
+    const refreshNow = (): void => void refresh();
+    refreshNow();
+    const timer = window.setInterval(refreshNow, REFRESH_MS);
+    document.addEventListener('visibilitychange', refreshNow);
+    return () => {
+      stop.abort();
+      window.clearInterval(timer);
+      document.removeEventListener('visibilitychange', refreshNow);
+    };
+  }, [channel]);
+
+  return state;
+}

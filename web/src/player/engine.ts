@@ -1,0 +1,52 @@
+/** What the session needs from whatever plays HLS: hls.js, or the browser itself. */
+
+import type { Level } from './words';
+
+export interface EngineEvents {
+  /** Playlists or media cannot be fetched; the engine gave up. */
+  networkLost(): void;
+  /** Media cannot be decoded; the engine gave up. */
+  mediaBroken(): void;
+  /** Nothing here can play this stream. */
+  unsupported(): void;
+  /** Levels, or the chosen or playing level, changed. */
+  levelsChanged(): void;
+}
+
+export interface Engine {
+  readonly kind: 'hls.js' | 'native';
+  /** Loads `src` from nothing and drops whatever was loaded. */
+  attach(src: string): void;
+  /** Loads on after the network was lost. */
+  reload(): void;
+  /** Puts the decoder back to work after broken media. */
+  recoverMedia(): void;
+  /** Stops loading and frees the media. */
+  detach(): void;
+  /** From high to low; empty where the choice is not ours. */
+  levels(): readonly Level[];
+  /** The index of the level on screen, or null where it is not known. */
+  playingLevel(): number | null;
+  /** The index of the level that the viewer chose; null is automatic. */
+  chosenLevel(): number | null;
+  choose(index: number | null): void;
+  /** The capture time of the picture on screen (EXT-X-PROGRAM-DATE-TIME), or null where it is not known. */
+  capturedAt(): Date | null;
+  /** Where live playback belongs, in seconds of the media, or null before that is known. */
+  livePosition(): number | null;
+}
+
+/**
+ * The engine for this browser, or null where there is none: hls.js wherever there is MSE, for its low
+ * latency, and the browser's own HLS elsewhere. Rejects where the code of hls.js cannot be fetched.
+ */
+export async function chooseEngine(video: HTMLVideoElement, events: EngineEvents): Promise<Engine | null> {
+  const { default: Hls } = await import('hls.js');
+  if (Hls.isSupported()) {
+    const { HlsEngine } = await import('./hlsEngine');
+    return new HlsEngine(video, events);
+  }
+  if (video.canPlayType('application/vnd.apple.mpegurl') === '') return null;
+  const { NativeEngine } = await import('./nativeEngine');
+  return new NativeEngine(video, events);
+}

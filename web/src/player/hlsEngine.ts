@@ -1,0 +1,102 @@
+/** HLS by hls.js: low latency, catch-up, levels. */
+
+import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type HlsConfig } from 'hls.js';
+
+import type { Engine, EngineEvents } from './engine';
+import type { Level } from './words';
+
+/**
+ * `maxLiveSyncPlaybackRate` lets playback run faster until it is where the playlist's hold-back wants it.
+ * fMP4 needs no remuxing, so a worker would only cost messages and a `blob:` in the CSP.
+ */
+const CONFIG: Partial<HlsConfig> = {
+  lowLatencyMode: true,
+  maxLiveSyncPlaybackRate: 1.25,
+  liveSyncOnStallIncrease: 0.3,
+  backBufferLength: 30,
+  maxBufferLength: 20,
+  maxBufferSize: 30_000_000,
+  liveDurationInfinity: true,
+  capLevelToPlayerSize: true,
+  abrEwmaDefaultEstimate: 2_000_000,
+  enableWorker: false,
+};
+
+const UNSUPPORTED: ReadonlySet<ErrorDetails> = new Set([
+  ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR,
+  ErrorDetails.BUFFER_ADD_CODEC_ERROR,
+  ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR,
+]);
+
+export class HlsEngine implements Engine {
+  readonly kind = 'hls.js';
+  private hls: Hls | null = null;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly events: EngineEvents,
+  ) {}
+
+  attach(src: string): void {
+    this.detach();
+    const hls = new Hls(CONFIG);
+    this.hls = hls;
+    hls.on(Events.ERROR, (_event, error) => {
+      if (error.fatal && hls === this.hls) this.failed(error);
+    });
+    for (const event of [Events.MANIFEST_PARSED, Events.LEVEL_SWITCHED, Events.LEVELS_UPDATED] as const) {
+      hls.on(event, () => {
+        this.events.levelsChanged();
+      });
+    }
+    hls.loadSource(src);
+    hls.attachMedia(this.video);
+  }
+
+  reload(): void {
+    this.hls?.startLoad();
+  }
+
+  recoverMedia(): void {
+    this.hls?.recoverMediaError();
+  }
+
+  detach(): void {
+    this.hls?.destroy();
+    this.hls = null;
+  }
+
+  levels(): readonly Level[] {
+    const levels = this.hls?.levels ?? [];
+    return levels
+      .map(({ height, bitrate }, index) => ({ index, height, bitrate }))
+      .sort((a, b) => b.height - a.height || b.bitrate - a.bitrate);
+  }
+
+  playingLevel(): number | null {
+    const level = this.hls?.currentLevel ?? -1;
+    return level < 0 ? null : level;
+  }
+
+  chosenLevel(): number | null {
+    return this.hls === null || this.hls.autoLevelEnabled ? null : this.hls.manualLevel;
+  }
+
+  choose(index: number | null): void {
+    if (this.hls !== null) this.hls.nextLevel = index ?? -1;
+  }
+
+  capturedAt(): Date | null {
+    return this.hls?.playingDate ?? null;
+  }
+
+  livePosition(): number | null {
+    return this.hls?.liveSyncPosition ?? null;
+  }
+
+  private failed(error: ErrorData): void {
+    if (UNSUPPORTED.has(error.details)) this.events.unsupported();
+    else if (error.type === ErrorTypes.NETWORK_ERROR) this.events.networkLost();
+    else this.events.mediaBroken();
+  }
+}

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+
+import { keyAction } from './keys';
+import { pollDelayMs } from './poll';
+import { STALL_MS, STEADY_MS, Watcher, type Sign } from './watcher';
+import { bitrateWords, latencyWords, levelWords, plausibleLatency } from './words';
+
+describe('polling', () => {
+  it('a viewer who waits is polled every two seconds, and more rarely after minutes', () => {
+    expect(pollDelayMs('offline', 0, 0)).toBe(2_000);
+    expect(pollDelayMs('ended', 10 * 60_000, 0)).toBe(5_000);
+    expect(pollDelayMs('offline', 60 * 60_000, 0)).toBe(10_000);
+    expect(pollDelayMs('live', 60 * 60_000, 0)).toBe(2_000);
+  });
+
+  it('backs off from a server that does not answer, within a bound', () => {
+    expect([1, 2, 3, 4, 50].map((failures) => pollDelayMs('offline', 0, failures))).toEqual([2_000, 4_000, 8_000, 15_000, 15_000]);
+  });
+});
+
+describe('keys', () => {
+  it('space and arrows stay with the control that has the focus', () => {
+    expect(keyAction(' ', 'page')).toBe('togglePlay');
+    expect(keyAction(' ', 'button')).toBeNull();
+    expect(keyAction('ArrowUp', 'button')).toBe('volumeUp');
+    expect(keyAction('ArrowUp', 'field')).toBeNull();
+    expect(keyAction('M', 'field')).toBe('toggleMute');
+    expect(keyAction('m', 'text')).toBeNull();
+    expect(keyAction('x', 'page')).toBeNull();
+  });
+});
+
+describe('watching the picture', () => {
+  const wanted = true;
+
+  it('moving is playing, and steady after a while', () => {
+    const watcher = new Watcher();
+    const signs = new Map<number, Sign | null>();
+    for (let nowMs = 0; nowMs <= STEADY_MS + 500; nowMs += 250) {
+      signs.set(nowMs, watcher.look({ nowMs, position: nowMs / 1_000, wanted }));
+    }
+    expect(signs.get(0)).toBeNull();
+    expect(signs.get(250)).toBe('playing');
+    expect(signs.get(STEADY_MS)).toBe('playing');
+    expect(signs.get(STEADY_MS + 250)).toBe('steady');
+  });
+
+  it('a picture that stands still is a stall only when it ought to move', () => {
+    const watcher = new Watcher();
+    watcher.look({ nowMs: 0, position: 1, wanted });
+    expect(watcher.look({ nowMs: STALL_MS - 1, position: 1, wanted })).toBeNull();
+    expect(watcher.look({ nowMs: STALL_MS, position: 1, wanted })).toBe('stalled');
+    expect(watcher.look({ nowMs: 9 * STALL_MS, position: 1, wanted: false })).toBeNull();
+    expect(watcher.look({ nowMs: 10 * STALL_MS - 1, position: 1, wanted })).toBeNull();
+  });
+
+  it('forgets another broadcast\'s position', () => {
+    const watcher = new Watcher();
+    watcher.look({ nowMs: 0, position: 1, wanted });
+    watcher.reset();
+    expect(watcher.look({ nowMs: 250, position: 9, wanted })).toBeNull();
+  });
+});
+
+describe('words', () => {
+  it('bitrates and levels read as people say them', () => {
+    expect(bitrateWords(128_000)).toBe('128 kbit/s');
+    expect(bitrateWords(2_540_000)).toBe('2.5 Mbit/s');
+    expect(levelWords({ index: 0, height: 720, bitrate: 2_540_000 })).toBe('720p, 2.5 Mbit/s');
+    expect(levelWords({ index: 0, height: 0, bitrate: 128_000 })).toBe('Audio, 128 kbit/s');
+  });
+
+  it('a latency that can only be a wrong clock is not shown', () => {
+    expect(latencyWords(plausibleLatency(1.44))).toBe('1.4 s');
+    expect(latencyWords(plausibleLatency(-3))).toBe('– s');
+    expect(plausibleLatency(4_000)).toBeNull();
+  });
+});

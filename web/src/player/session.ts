@@ -1,0 +1,323 @@
+/**
+ * One viewer at one channel: asks for the channel's state, runs the commands of `state.ts` on an
+ * engine, and shows the outcome to the page as immutable views.
+ */
+
+import { fetchState, type Broadcast, type ChannelState } from '@/api/live';
+
+import { chooseEngine, type Engine } from './engine';
+import { pollDelayMs } from './poll';
+import { initialState, step, type Command, type PlayerEvent, type PlayerState } from './state';
+import type { Stats } from './stats';
+import { Watcher } from './watcher';
+import { plausibleLatency, type Level } from './words';
+
+const LOOK_MS = 250;
+
+/** What the page shows. A new object whenever something in it changes. */
+export interface View {
+  readonly player: PlayerState;
+  readonly title: string | null;
+  readonly startedAt: Date | null;
+  readonly levels: readonly Level[];
+  readonly playingLevel: number | null;
+  readonly chosenLevel: number | null;
+  /** The browser wants a touch before it plays even without sound. */
+  readonly needsTouch: boolean;
+}
+
+export const initialView: View = {
+  player: initialState,
+  title: null,
+  startedAt: null,
+  levels: [],
+  playingLevel: null,
+  chosenLevel: null,
+  needsTouch: false,
+};
+
+export class Session {
+  private view: View = initialView;
+  private readonly listeners = new Set<() => void>();
+  private readonly stopped = new AbortController();
+  private readonly watcher = new Watcher();
+  private engine: Engine | null = null;
+  private choosing: Promise<Engine | null> | null = null;
+  private pollTimer: number | undefined;
+  private recoveryTimer: number | undefined;
+  private polling = false;
+  private phaseSinceMs = performance.now();
+  private attachedAtMs: number | null = null;
+  private readonly counts = { stalls: 0, fatalErrors: 0, attachments: 0, firstFrameMs: null as number | null };
+
+  constructor(
+    private readonly channel: string,
+    private readonly video: HTMLVideoElement,
+  ) {}
+
+  /** Starts; returns what ends it. */
+  start(): () => void {
+    const { signal } = this.stopped;
+    const { video } = this;
+    video.muted = true;
+    video.addEventListener('ended', () => { this.dispatch({ type: 'mediaEnded' }); }, { signal });
+    video.addEventListener('waiting', this.waiting, { signal });
+    video.addEventListener('seeking', () => { this.watcher.reset(); }, { signal });
+    video.addEventListener('playing', this.firstFrame, { signal });
+    document.addEventListener('visibilitychange', this.pollIfVisible, { signal });
+    window.addEventListener('online', this.poll, { signal });
+    const looking = window.setInterval(this.look, LOOK_MS);
+    this.poll();
+    this.prefetchEngine();
+    return () => {
+      this.stopped.abort();
+      window.clearInterval(looking);
+      window.clearTimeout(this.pollTimer);
+      window.clearTimeout(this.recoveryTimer);
+      this.engine?.detach();
+    };
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  readonly snapshot = (): View => this.view;
+
+  /** The viewer asks for another try. */
+  retry(): void {
+    this.dispatch({ type: 'retry' });
+  }
+
+  choose(index: number | null): void {
+    this.engine?.choose(index);
+    this.levelsChanged();
+  }
+
+  /** Jumps to the live edge and plays. */
+  toLive(): void {
+    const position = this.livePosition();
+    if (position !== null) this.video.currentTime = position;
+    this.play();
+  }
+
+  /** Seconds from capture to the screen by this machine's clock, or null where that is not known. */
+  latency(): number | null {
+    const capturedAt = this.engine?.capturedAt() ?? null;
+    return capturedAt === null ? null : plausibleLatency((Date.now() - capturedAt.getTime()) / 1_000);
+  }
+
+  /** Where live playback belongs, in seconds of the media, or null before that is known. */
+  livePosition(): number | null {
+    return this.engine?.livePosition() ?? null;
+  }
+
+  /** Seconds behind where live playback belongs; 0 before that is known. */
+  behind(): number {
+    const position = this.livePosition();
+    return position === null ? 0 : Math.max(0, position - this.video.currentTime);
+  }
+
+  stats(): Stats {
+    const { video, view } = this;
+    const quality = video.getVideoPlaybackQuality();
+    const { buffered, currentTime } = video;
+    return {
+      state: view.player.phase,
+      broadcast: view.player.attached?.id ?? null,
+      engine: this.engine?.kind ?? null,
+      latency: this.latency(),
+      behind: this.behind(),
+      level: view.levels.find(({ index }) => index === this.engine?.playingLevel()) ?? null,
+      levels: view.levels,
+      auto: view.chosenLevel === null,
+      droppedFrames: quality.droppedVideoFrames,
+      totalFrames: quality.totalVideoFrames,
+      currentTime,
+      bufferAhead: buffered.length === 0 ? 0 : buffered.end(buffered.length - 1) - currentTime,
+      playbackRate: video.playbackRate,
+      width: video.videoWidth,
+      height: video.videoHeight,
+      paused: video.paused,
+      muted: video.muted,
+      ...this.counts,
+    };
+  }
+
+  private dispatch(event: PlayerEvent): void {
+    if (this.stopped.signal.aborted) return;
+    const before = this.view.player;
+    const { state, commands } = step(before, event);
+    if (state.phase !== before.phase) this.phaseSinceMs = performance.now();
+    this.show({ player: state });
+    for (const command of commands) this.run(command);
+  }
+
+  private show(change: Partial<View>): void {
+    this.view = { ...this.view, ...change };
+    for (const listener of this.listeners) listener();
+  }
+
+  private run(command: Command): void {
+    if (command.do === 'poll') {
+      this.poll();
+      return;
+    }
+    window.clearTimeout(this.recoveryTimer);
+    switch (command.do) {
+      case 'attach':
+        this.after(command.delayMs, () => void this.attach(command.broadcast));
+        break;
+      case 'reload':
+        this.after(command.delayMs, () => this.engine?.reload());
+        break;
+      case 'recoverMedia':
+        this.engine?.recoverMedia();
+        this.play();
+        break;
+      case 'detach':
+        this.detach();
+        break;
+    }
+  }
+
+  private after(delayMs: number, act: () => void): void {
+    if (delayMs === 0) act();
+    else this.recoveryTimer = window.setTimeout(act, delayMs);
+  }
+
+  private async attach(broadcast: Broadcast): Promise<void> {
+    const engine = await this.ensureEngine();
+    if (engine === null || this.view.player.attached?.id !== broadcast.id) return;
+    this.watcher.reset();
+    this.counts.attachments += 1;
+    this.counts.firstFrameMs = null;
+    this.attachedAtMs = performance.now();
+    engine.attach(broadcast.src);
+    this.play();
+  }
+
+  private detach(): void {
+    this.engine?.detach();
+    this.watcher.reset();
+    this.show({ levels: [], playingLevel: null, chosenLevel: null, needsTouch: false });
+  }
+
+  /** The engine; dispatches what stands in the way where there is none. */
+  private async ensureEngine(): Promise<Engine | null> {
+    try {
+      this.choosing ??= chooseEngine(this.video, this.engineEvents);
+      this.engine = await this.choosing;
+      if (this.engine === null) this.dispatch({ type: 'unsupported' });
+    } catch {
+      this.choosing = null;
+      this.dispatch({ type: 'networkLost' });
+    }
+    return this.stopped.signal.aborted ? null : this.engine;
+  }
+
+  /** Fetches the player library while the first poll runs; a failure is met when it is needed. */
+  private prefetchEngine(): void {
+    import('hls.js').catch(() => undefined);
+  }
+
+  private readonly engineEvents = {
+    networkLost: () => { this.fatal({ type: 'networkLost' }); },
+    mediaBroken: () => { this.fatal({ type: 'mediaBroken' }); },
+    unsupported: () => { this.fatal({ type: 'unsupported' }); },
+    levelsChanged: () => { this.levelsChanged(); },
+  };
+
+  private fatal(event: PlayerEvent): void {
+    this.counts.fatalErrors += 1;
+    this.dispatch(event);
+  }
+
+  private levelsChanged(): void {
+    const { engine } = this;
+    if (engine === null) return;
+    this.show({ levels: engine.levels(), playingLevel: engine.playingLevel(), chosenLevel: engine.chosenLevel() });
+  }
+
+  private readonly play = (): void => {
+    this.video.play().then(
+      () => { this.show({ needsTouch: false }); },
+      (error: unknown) => {
+        if (error instanceof DOMException && error.name === 'NotAllowedError') this.playRefused();
+      },
+    );
+  };
+
+  /** Sound is what browsers refuse; without it they mostly play. */
+  private playRefused(): void {
+    if (this.video.muted) {
+      this.show({ needsTouch: true });
+      this.dispatch({ type: 'playing' });
+    } else {
+      this.video.muted = true;
+      this.play();
+    }
+  }
+
+  private readonly waiting = (): void => {
+    const { phase } = this.view.player;
+    if (phase === 'live' && !this.video.seeking && !this.video.paused) this.counts.stalls += 1;
+  };
+
+  private readonly firstFrame = (): void => {
+    if (this.attachedAtMs === null) return;
+    this.counts.firstFrameMs ??= performance.now() - this.attachedAtMs;
+    this.dispatch({ type: 'playing' });
+  };
+
+  private readonly look = (): void => {
+    const { video, view } = this;
+    if (view.player.attached === null || view.player.phase === 'failed') return;
+    const wanted = !video.paused && !video.ended && !video.seeking && !document.hidden;
+    const type = this.watcher.look({ nowMs: performance.now(), position: video.currentTime, wanted });
+    if (type !== null && this.isNews(type)) this.dispatch({ type });
+  };
+
+  private isNews(type: 'playing' | 'steady' | 'stalled'): boolean {
+    const { phase, networkTries, mediaTries } = this.view.player;
+    if (type === 'stalled') return phase === 'live';
+    return phase !== 'live' || (type === 'steady' && networkTries + mediaTries > 0);
+  }
+
+  private readonly pollIfVisible = (): void => {
+    if (!document.hidden) this.poll();
+  };
+
+  private readonly poll = (): void => {
+    if (this.polling) return;
+    this.polling = true;
+    window.clearTimeout(this.pollTimer);
+    void this.ask().finally(() => {
+      this.polling = false;
+      if (this.stopped.signal.aborted) return;
+      const { phase, pollFailures } = this.view.player;
+      const delayMs = pollDelayMs(phase, performance.now() - this.phaseSinceMs, pollFailures);
+      this.pollTimer = window.setTimeout(this.poll, delayMs);
+    });
+  };
+
+  private async ask(): Promise<void> {
+    try {
+      this.told(await fetchState(this.channel, this.stopped.signal));
+    } catch {
+      this.dispatch({ type: 'pollFailed' });
+    }
+  }
+
+  private told(channel: ChannelState): void {
+    if (this.stopped.signal.aborted) return;
+    if (channel.kind === 'live') {
+      this.show({ title: channel.title ?? this.view.title, startedAt: channel.startedAt });
+      this.dispatch({ type: 'polledLive', broadcast: channel.broadcast });
+    } else {
+      this.show({ title: channel.title ?? this.view.title });
+      this.dispatch({ type: 'polledSilent', silence: channel.kind });
+    }
+  }
+}

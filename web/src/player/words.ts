@@ -1,0 +1,35 @@
+/** Figures as people read them. Pure. */
+
+import { strings } from '@/strings';
+
+/** One picture quality of the stream. */
+export interface Level {
+  readonly index: number;
+  /** In pixels; 0 for sound alone. */
+  readonly height: number;
+  /** In bits per second. */
+  readonly bitrate: number;
+}
+
+/** A latency beyond this is a wrong clock, not a latency; in seconds. */
+const LATENCY_SECONDS_MAX = 600;
+
+export function bitrateWords(bitsPerSecond: number): string {
+  const kilobits = bitsPerSecond / 1_000;
+  if (kilobits < 1_000) return strings.player.kilobits(kilobits.toFixed(0));
+  return strings.player.megabits((kilobits / 1_000).toFixed(1));
+}
+
+export function levelWords(level: Level): string {
+  const bitrate = bitrateWords(level.bitrate);
+  return level.height > 0 ? strings.player.level(level.height, bitrate) : strings.player.audioOnly(bitrate);
+}
+
+/** `seconds`, or null where it cannot be a latency: this machine's clock is wrong. */
+export function plausibleLatency(seconds: number): number | null {
+  return seconds >= 0 && seconds <= LATENCY_SECONDS_MAX ? seconds : null;
+}
+
+export function latencyWords(seconds: number | null): string {
+  return seconds === null ? strings.player.unknownSeconds : strings.player.seconds(seconds.toFixed(1));
+}
