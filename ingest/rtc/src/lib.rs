@@ -4,13 +4,27 @@
 //! no HTTP, no keys, no codecs beyond their SDP, and no media clock: packets and sender reports
 //! leave with the local instant at which they came.
 
+mod answer;
+mod endpoint;
+mod mux;
+mod offer;
+mod peer;
+mod phase;
+mod runtime;
+pub mod send;
+mod stun;
+mod tap;
+
 use std::future::Future;
 use std::pin::Pin;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use bytes::Bytes;
 use schema::{Codec, TrackKind};
 use thiserror::Error;
+
+pub use endpoint::{Endpoint, EndpointConfig};
+pub use mux::Counters;
 
 /// One media track of a publisher, as negotiated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,10 +130,4 @@ pub enum OfferError {
     /// The server failed.
     #[error("the peer connection could not be made: {0}")]
     Internal(String),
-}
-
-/// The wall clock now: the one place of this crate that reads it.
-#[must_use]
-pub fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }

@@ -1,0 +1,174 @@
+//! Writes SDP: the answer that a publisher gets, and the plain offer that the WebRTC crate sees.
+//!
+//! Pure. Both are written from the [`Offer`] alone, so that no text of a publisher passes through.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use crate::offer::{DtlsRole, Fingerprint, Format, Offer, PacketizationMode, Section, TRANSPORT_CC};
+
+/// Our end of the transport.
+#[derive(Debug)]
+pub(crate) struct Local<'a> {
+    /// Our ICE user fragment.
+    pub(crate) ufrag: &'a str,
+    /// Our ICE password.
+    pub(crate) password: &'a str,
+    /// Our certificate's SHA-256.
+    pub(crate) fingerprint: &'a str,
+    /// Where we can be reached over UDP, the best first.
+    pub(crate) candidates: &'a [SocketAddr],
+    /// A number for the `o=` line (RFC 8866 5.2).
+    pub(crate) session: u32,
+}
+
+/// The answer: every section `recvonly`, all candidates inside (RFC 9725 4.2, 4.3.2, 4.4).
+pub(crate) fn answer(offer: &Offer, local: &Local<'_>) -> String {
+    let mut sdp = head(offer, local.session);
+    let setup = match offer.role {
+        DtlsRole::Client => "active",
+        DtlsRole::Server => "passive",
+    };
+    for (index, section) in offer.sections.iter().enumerate() {
+        line(&mut sdp, &media(section));
+        line(&mut sdp, "c=IN IP4 0.0.0.0");
+        line(&mut sdp, &format!("a=mid:{}", section.mid));
+        line(&mut sdp, "a=recvonly");
+        line(&mut sdp, "a=rtcp-mux");
+        line(&mut sdp, "a=rtcp-mux-only");
+        if section.feedback.reduced_size {
+            line(&mut sdp, "a=rtcp-rsize");
+        }
+        line(&mut sdp, &format!("a=ice-ufrag:{}", local.ufrag));
+        line(&mut sdp, &format!("a=ice-pwd:{}", local.password));
+        line(&mut sdp, &format!("a=fingerprint:sha-256 {}", local.fingerprint));
+        line(&mut sdp, &format!("a=setup:{setup}"));
+        codec(&mut sdp, section, &answered_parameters(&section.format));
+        if index == 0 {
+            candidates(&mut sdp, local.candidates);
+        }
+    }
+    sdp
+}
+
+/// The offer as the WebRTC crate gets it: the same transport and codecs, without candidates.
+///
+/// Addresses are learned only from checks that prove to know our password, so that an offer can
+/// make us send to nobody.
+pub(crate) fn inner_offer(offer: &Offer) -> String {
+    let mut sdp = head(offer, 1);
+    let setup = match offer.role {
+        DtlsRole::Client => "passive",
+        DtlsRole::Server => "active",
+    };
+    let Fingerprint { algorithm, value } = &offer.fingerprint;
+    for section in &offer.sections {
+        line(&mut sdp, &media(section));
+        line(&mut sdp, "c=IN IP4 0.0.0.0");
+        line(&mut sdp, &format!("a=mid:{}", section.mid));
+        line(&mut sdp, "a=sendonly");
+        line(&mut sdp, "a=rtcp-mux");
+        line(&mut sdp, &format!("a=ice-ufrag:{}", offer.ufrag));
+        line(&mut sdp, &format!("a=ice-pwd:{}", offer.password));
+        line(&mut sdp, &format!("a=fingerprint:{algorithm} {value}"));
+        line(&mut sdp, &format!("a=setup:{setup}"));
+        line(&mut sdp, &format!("a=msid:publisher track{}", section.payload));
+        codec(&mut sdp, section, inner_parameters(&section.format));
+        sources(&mut sdp, section);
+    }
+    sdp
+}
+
+/// The parameters by which the WebRTC crate knows a codec; what is inside the media is not its business.
+pub(crate) fn inner_parameters(format: &Format) -> &'static str {
+    match format {
+        Format::H264 { .. } => "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+        Format::Opus => "minptime=10;useinbandfec=1",
+    }
+}
+
+fn line(sdp: &mut String, text: &str) {
+    sdp.push_str(text);
+    sdp.push_str("\r\n");
+}
+
+fn head(offer: &Offer, session: u32) -> String {
+    let mids: Vec<&str> = offer.sections.iter().map(|s| s.mid.as_str()).collect();
+    let mids = mids.join(" ");
+    format!("v=0\r\no=- {session} 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mids}\r\n")
+}
+
+fn media(section: &Section) -> String {
+    let kind = match section.format {
+        Format::H264 { .. } => "video",
+        Format::Opus => "audio",
+    };
+    let rtx = section.rtx.map(|rtx| format!(" {rtx}")).unwrap_or_default();
+    format!("m={kind} 9 {} {}{rtx}", section.protocol, section.payload)
+}
+
+fn codec(sdp: &mut String, section: &Section, parameters: &str) {
+    let payload = section.payload;
+    let name = match section.format {
+        Format::H264 { .. } => "H264/90000",
+        Format::Opus => "opus/48000/2",
+    };
+    line(sdp, &format!("a=rtpmap:{payload} {name}"));
+    line(sdp, &format!("a=fmtp:{payload} {parameters}"));
+    let cc = section.feedback.transport_cc && section.transport_cc.is_some();
+    let kinds = [(section.feedback.nack, "nack"), (section.feedback.pli, "nack pli"), (cc, "transport-cc")];
+    for (_, kind) in kinds.into_iter().filter(|(offered, _)| *offered) {
+        line(sdp, &format!("a=rtcp-fb:{payload} {kind}"));
+    }
+    if let Some(rtx) = section.rtx {
+        line(sdp, &format!("a=rtpmap:{rtx} rtx/{}", section.format.clock_rate()));
+        line(sdp, &format!("a=fmtp:{rtx} apt={payload}"));
+    }
+    if let Some(id) = section.transport_cc.filter(|_| cc) {
+        line(sdp, &format!("a=extmap:{id} {TRANSPORT_CC}"));
+    }
+}
+
+/// Without `stereo=1` browsers send one channel (RFC 7587 6.1).
+fn answered_parameters(format: &Format) -> String {
+    let (mode, profile, asymmetry) = match format {
+        Format::Opus => return "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1".to_owned(),
+        Format::H264 { mode, profile, asymmetry } => (mode, profile, asymmetry),
+    };
+    let mode = match mode {
+        PacketizationMode::Single => 0,
+        PacketizationMode::NonInterleaved => 1,
+    };
+    let mut text = format!("packetization-mode={mode}");
+    if let Some(asymmetry) = asymmetry {
+        text = format!("level-asymmetry-allowed={asymmetry};{text}");
+    }
+    if let Some(profile) = profile {
+        // Writing to a String cannot fail.
+        let _ = write!(text, ";profile-level-id={profile}");
+    }
+    text
+}
+
+/// Host candidates of component 1 (RFC 8839 5.1, RFC 8445 5.1.2.1), in falling priority.
+fn candidates(sdp: &mut String, addresses: &[SocketAddr]) {
+    for (index, address) in (0_u32..).zip(addresses) {
+        let priority = (126_u32 << 24) | ((65_535_u32.saturating_sub(index)) << 8) | 255;
+        let (ip, port) = (address.ip(), address.port());
+        line(sdp, &format!("a=candidate:{} 1 udp {priority} {ip} {port} typ host", index + 1));
+    }
+    line(sdp, "a=end-of-candidates");
+}
+
+fn sources(sdp: &mut String, section: &Section) {
+    if let (Some(media), Some(rtx)) = (section.ssrc, section.rtx_ssrc) {
+        line(sdp, &format!("a=ssrc-group:FID {media} {rtx}"));
+    }
+    for source in [section.ssrc, section.rtx_ssrc].into_iter().flatten() {
+        line(sdp, &format!("a=ssrc:{source} cname:publisher"));
+    }
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -1,0 +1,383 @@
+//! The media port of a node: turns offers into connections.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rand::distr::{Alphanumeric, SampleString};
+use rtc::crypto::{RTCCryptoProvider, SignatureScheme, default_provider};
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::interceptor::{NackGeneratorBuilder, ReceiverReportBuilder, Registry, Slot, TwccReceiverBuilder};
+use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
+use rtc::peer_connection::transport::RTCDtlsRole;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
+};
+use rtc::shared::ifaces::ifaces;
+use schema::TrackKind;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use webrtc::peer_connection::{
+    MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCSessionDescription, SettingEngine,
+    SettingEngineBuilder,
+};
+
+use crate::answer::{Local, answer, inner_offer, inner_parameters};
+use crate::mux::{Counters, Mux, locked};
+use crate::offer::{DtlsRole, Offer, Section, TRANSPORT_CC};
+use crate::peer::{Announced, Callbacks, Desk, Footprint, Keeper, Peer};
+use crate::phase::{PhaseSender, phase};
+use crate::runtime::{Network, PeerRuntime, SharedPort};
+use crate::tap::Tap;
+use crate::{OfferError, Receiver, Track};
+
+/// Events that may wait for one reader; about a second of a 10 Mbit/s stream.
+const EVENTS: usize = 1_024;
+/// Without a packet for this long, ICE calls a connection disconnected ...
+const DISCONNECTED: Duration = Duration::from_secs(5);
+/// ... and after this much more, failed; RFC 7675 allows 30 s in all.
+const FAILED: Duration = Duration::from_secs(10);
+/// ICE checks a connection this often.
+const KEEPALIVE: Duration = Duration::from_secs(2);
+/// Losses are reported this often; a retransmission has to come within a jitter buffer's patience.
+const NACK_INTERVAL: Duration = Duration::from_millis(40);
+/// A packet is asked for this many times.
+const NACKS_PER_PACKET: u16 = 8;
+
+/// Where the media port is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointConfig {
+    /// The UDP address to listen on, for all sessions. An IPv6 wildcard takes IPv4 too.
+    pub listen: SocketAddr,
+    /// The addresses that publishers are told, the best first. When empty, that of `listen`, or
+    /// those of the machine's interfaces if that is a wildcard.
+    pub announce: Vec<IpAddr>,
+}
+
+/// The media port. Cheap to clone; it stays open until the last clone and the last
+/// [`Receiver`] are gone.
+#[derive(Clone)]
+pub struct Endpoint(Arc<Inner>);
+
+struct Inner {
+    mux: Arc<Mux>,
+    /// The port's reader and the keepers of its peers.
+    tasks: Mutex<JoinSet<()>>,
+    crypto: Arc<dyn RTCCryptoProvider>,
+    certificate: RTCCertificate,
+    fingerprint: String,
+    candidates: Vec<SocketAddr>,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.0.mux).finish()
+    }
+}
+
+impl Endpoint {
+    /// Opens the port and makes the certificate that all its connections share.
+    ///
+    /// # Errors
+    ///
+    /// The port cannot be bound, or the machine's addresses cannot be read.
+    #[allow(clippy::unused_async)] // the port belongs to the runtime that awaits this
+    pub async fn bind(config: EndpointConfig) -> io::Result<Self> {
+        let crypto = default_provider().map_err(io::Error::other)?;
+        let (mux, reader) = Mux::bind(config.listen, Arc::clone(&crypto))?;
+        let mux = Arc::new(mux);
+        let params = CertificateParams::new(vec!["headwater".to_owned()]).map_err(io::Error::other)?;
+        let scheme = SignatureScheme::EcdsaP256Sha256;
+        let certificate = RTCCertificate::generate(crypto.crypto(), scheme, params).map_err(io::Error::other)?;
+        let fingerprint = certificate
+            .get_fingerprints(crypto.crypto())
+            .map_err(io::Error::other)?
+            .first()
+            .map(|own| own.value.to_ascii_uppercase())
+            .ok_or_else(|| io::Error::other("the certificate has no fingerprint"))?;
+        let candidates = candidates(mux.local_addr(), &config.announce)?;
+        let mut tasks = JoinSet::new();
+        let port = Arc::clone(&mux);
+        tasks.spawn(async move { port.run(&reader).await });
+        Ok(Self(Arc::new(Inner { mux, tasks: Mutex::new(tasks), crypto, certificate, fingerprint, candidates })))
+    }
+
+    /// The address that the port is bound to.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.0.mux.local_addr()
+    }
+
+    /// What happened on the port.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(self.0.mux.counters())
+    }
+
+    /// Accepts a publisher's SDP `offer` (at most 64 KiB) and gives the complete SDP answer with
+    /// the connection's reader (RFC 9725 4.2). The connection fails if it is not up within 20 s.
+    ///
+    /// Dropping the future leaves nothing behind.
+    ///
+    /// # Errors
+    ///
+    /// [`OfferError`] says whose fault it is.
+    pub async fn receive(&self, offer: &str) -> Result<(String, Box<dyn Receiver>), OfferError> {
+        let offer = Offer::parse(offer)?;
+        let ufrag = Alphanumeric.sample_string(&mut rand::rng(), 16);
+        let password = Alphanumeric.sample_string(&mut rand::rng(), 32);
+        let text = answer(
+            &offer,
+            &Local {
+                ufrag: &ufrag,
+                password: &password,
+                fingerprint: &self.0.fingerprint,
+                candidates: &self.0.candidates,
+                session: rand::random(),
+            },
+        );
+        let peer = Box::pin(self.open(&offer, ufrag, &password)).await;
+        let peer = peer.map_err(|error| OfferError::Internal(error.to_string()))?;
+        Ok((text, Box::new(peer)))
+    }
+
+    async fn open(&self, offer: &Offer, ufrag: String, password: &str) -> webrtc::error::Result<Peer> {
+        let (phase, phase_reader) = phase();
+        let (events, events_reader) = mpsc::channel(EVENTS);
+        let (tap, sources) = Tap::new(offer, events, self.counters());
+        let alert = Arc::new(Notify::new());
+        let desk = Desk::new(offer);
+        let callbacks =
+            Arc::new(Callbacks { phase: phase.clone(), desk: Arc::clone(&desk), remotes: Mutex::default() });
+        let settings = self.settings(offer.role, &ufrag, password);
+        let footprint = self.footprint(ufrag, password, &alert, phase);
+        let connection =
+            self.connect(offer, settings, tap, Arc::clone(&callbacks), Arc::clone(&footprint.runtime)).await?;
+        let cancel = CancellationToken::new();
+        let (done, done_reader) = mpsc::channel(1);
+        let keeper = Keeper {
+            connection,
+            callbacks,
+            kinds: offer.sections.iter().map(|section| section.kind).collect(),
+            sources,
+            alert,
+            cancel: cancel.clone(),
+            footprint,
+            done,
+        };
+        self.keep(keeper);
+        Ok(Peer {
+            tracks: tracks(offer),
+            events: events_reader,
+            phase: phase_reader,
+            announced: Announced::No,
+            desk,
+            cancel: cancel.drop_guard(),
+            done: done_reader,
+            port: Arc::clone(&self.0) as Arc<dyn Send + Sync>,
+        })
+    }
+
+    /// Registers a peer with the port, in such a way that it is forgotten again.
+    fn footprint(&self, ufrag: String, password: &str, alert: &Arc<Notify>, phase: PhaseSender) -> Footprint {
+        let mux = Arc::clone(&self.0.mux);
+        let inboxes = mux.register(&ufrag, password);
+        let port = SharedPort::new(Arc::clone(&mux), inboxes, Arc::clone(alert));
+        Footprint { mux, ufrag, runtime: PeerRuntime::new(Network::Shared(port), phase) }
+    }
+
+    fn settings(&self, role: DtlsRole, ufrag: &str, password: &str) -> SettingEngine {
+        let role = match role {
+            DtlsRole::Client => RTCDtlsRole::Client,
+            DtlsRole::Server => RTCDtlsRole::Server,
+        };
+        SettingEngineBuilder::new()
+            .with_crypto_provider(Arc::clone(&self.0.crypto))
+            .with_ice_credentials(ufrag.to_owned(), password.to_owned())
+            .with_ice_timeouts(Some(DISCONNECTED), Some(FAILED), Some(KEEPALIVE))
+            .with_include_loopback_candidate(true)
+            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+            .with_answering_dtls_role(role)
+            .build()
+    }
+
+    async fn connect(
+        &self,
+        offer: &Offer,
+        settings: SettingEngine,
+        tap: Tap,
+        callbacks: Arc<Callbacks>,
+        runtime: Arc<PeerRuntime>,
+    ) -> webrtc::error::Result<Box<dyn PeerConnection>> {
+        let configuration = RTCConfigurationBuilder::new().with_certificates(vec![self.0.certificate.clone()]).build();
+        // Stand-ins for the shared port: the crate pairs candidates of one IP version only.
+        let mut addresses = vec!["127.0.0.1:0"];
+        if self.local_addr().is_ipv6() {
+            addresses.push("[::1]:0");
+        }
+        let connection = PeerConnectionBuilder::new()
+            .with_configuration(configuration)
+            .with_media_engine(media_engine(offer)?)
+            .with_setting_engine(settings)
+            .with_interceptor_registry(interceptors(tap))
+            .with_handler(callbacks)
+            .with_runtime(runtime)
+            .with_udp_addrs(addresses)
+            .build()
+            .await?;
+        let inner = RTCSessionDescription::offer(inner_offer(offer))?;
+        connection.set_remote_description(inner).await?;
+        let inner = connection.create_answer(None).await?;
+        connection.set_local_description(inner).await?;
+        Ok(Box::new(connection))
+    }
+
+    fn keep(&self, keeper: Keeper) {
+        let mut tasks = locked(&self.0.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(keeper.run());
+    }
+}
+
+fn tracks(offer: &Offer) -> Vec<Track> {
+    let sections = offer.sections.iter().enumerate();
+    sections
+        .map(|(index, section)| Track {
+            index,
+            kind: section.kind,
+            codec: section.format.codec(),
+            clock_rate: section.format.clock_rate(),
+        })
+        .collect()
+}
+
+/// Where publishers can reach the port: announced, bound or found; IPv4 first, because some take the first.
+fn candidates(local: SocketAddr, announce: &[IpAddr]) -> io::Result<Vec<SocketAddr>> {
+    let with_port = |ip: &IpAddr| SocketAddr::new(*ip, local.port());
+    if !announce.is_empty() {
+        return Ok(announce.iter().map(with_port).collect());
+    }
+    if !local.ip().is_unspecified() {
+        return Ok(vec![local]);
+    }
+    let all: Vec<IpAddr> = ifaces()?
+        .into_iter()
+        .filter_map(|interface| Some(interface.addr?.ip()))
+        .filter(|ip| ip.is_ipv4() || local.is_ipv6())
+        .collect();
+    let mut public: Vec<IpAddr> = all.iter().copied().filter(is_routable).collect();
+    if public.is_empty() {
+        public = all;
+    }
+    public.sort_by_key(IpAddr::is_ipv6);
+    public.dedup();
+    Ok(public.iter().map(with_port).collect())
+}
+
+/// Neither loopback nor link-local.
+fn is_routable(ip: &IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+    }
+}
+
+/// Those of the crate's interceptors that a receiver needs, and ours.
+fn interceptors(tap: Tap) -> Registry {
+    let nack = NackGeneratorBuilder::new().with_interval(NACK_INTERVAL).with_max_nacks_per_packet(NACKS_PER_PACKET);
+    Registry::new()
+        .with(Slot::NackGenerator, nack.build())
+        .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
+        .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
+        .with(Slot::from(14_000), tap)
+}
+
+/// Knows exactly the payload types of the offer.
+fn media_engine(offer: &Offer) -> webrtc::error::Result<MediaEngine> {
+    let mut engine = MediaEngine::default();
+    for section in &offer.sections {
+        let kind = match section.kind {
+            TrackKind::Video => RtpCodecKind::Video,
+            TrackKind::Audio => RtpCodecKind::Audio,
+        };
+        engine.register_codec(media_codec(section), kind)?;
+        if let Some(rtx) = section.rtx {
+            engine.register_codec(rtx_codec(section, rtx), kind)?;
+        }
+        if section.transport_cc.is_some() {
+            let extension = RTCRtpHeaderExtensionCapability { uri: TRANSPORT_CC.to_owned() };
+            engine.register_header_extension(extension, kind, None)?;
+        }
+    }
+    Ok(engine)
+}
+
+fn media_codec(section: &Section) -> RTCRtpCodecParameters {
+    let (mime_type, channels) = match section.kind {
+        TrackKind::Video => ("video/H264", 0),
+        TrackKind::Audio => ("audio/opus", 2),
+    };
+    let offered = [
+        (section.feedback.nack, "nack", ""),
+        (section.feedback.pli, "nack", "pli"),
+        (section.feedback.transport_cc, "transport-cc", ""),
+    ];
+    let feedback =
+        |(_, typ, parameter): (bool, &str, &str)| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() };
+    RTCRtpCodecParameters {
+        rtp_codec: RTCRtpCodec {
+            mime_type: mime_type.to_owned(),
+            clock_rate: section.format.clock_rate(),
+            channels,
+            sdp_fmtp_line: inner_parameters(&section.format).to_owned(),
+            rtcp_feedback: offered.into_iter().filter(|(on, ..)| *on).map(feedback).collect(),
+        },
+        payload_type: section.payload,
+    }
+}
+
+fn rtx_codec(section: &Section, payload_type: u8) -> RTCRtpCodecParameters {
+    let mime_type = match section.kind {
+        TrackKind::Video => "video/rtx",
+        TrackKind::Audio => "audio/rtx",
+    };
+    RTCRtpCodecParameters {
+        rtp_codec: RTCRtpCodec {
+            mime_type: mime_type.to_owned(),
+            clock_rate: section.format.clock_rate(),
+            channels: 0,
+            sdp_fmtp_line: format!("apt={}", section.payload),
+            rtcp_feedback: Vec::new(),
+        },
+        payload_type,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(list: &[&str]) -> Vec<IpAddr> {
+        list.iter().map(|ip| ip.parse().expect("an address")).collect()
+    }
+
+    #[test]
+    fn announced_addresses_replace_all_others_and_carry_the_port() {
+        let local = "0.0.0.0:8189".parse().expect("an address");
+        let got = candidates(local, &addresses(&["203.0.113.7", "2001:db8::7"])).expect("pure");
+        let text: Vec<String> = got.iter().map(ToString::to_string).collect();
+        assert_eq!(text, ["203.0.113.7:8189", "[2001:db8::7]:8189"]);
+    }
+
+    #[test]
+    fn a_bound_address_is_announced_as_it_is_and_a_wildcard_never() {
+        let local: SocketAddr = "127.0.0.1:8189".parse().expect("an address");
+        assert_eq!(candidates(local, &[]).expect("pure"), [local]);
+        let wildcard = "0.0.0.0:8189".parse().expect("an address");
+        let found = candidates(wildcard, &[]).expect("interfaces");
+        assert!(!found.is_empty());
+        assert!(found.iter().all(|a| a.is_ipv4() && !a.ip().is_unspecified() && a.port() == 8189));
+    }
+}

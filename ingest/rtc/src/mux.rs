@@ -1,0 +1,230 @@
+//! One UDP port for all peers: whose datagram is this?
+//!
+//! A peer is known by the ICE user fragment that we gave it. A source address belongs to a peer
+//! once a connectivity check from there has proved to know the peer's password; everything else
+//! from that address then follows. Knows no SDP and nothing of what the datagrams mean.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use rtc::crypto::RTCCryptoProvider;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::mpsc;
+
+use crate::stun::{self, Traffic};
+
+/// Datagrams that may wait for one peer; 1,024 are a third of a second at 30 Mbit/s.
+const INBOX: usize = 1_024;
+/// Addresses that one peer may have; a browser on a machine with many interfaces checks from all of them.
+const ADDRESSES_MAX: usize = 32;
+/// The kernel's buffer: the peers' bursts have to fit while the runtime is busy, in bytes.
+const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+/// The longest datagram that is taken, in bytes; a longer one is cut and fails its checks.
+const DATAGRAM_MAX: usize = 2_048;
+
+/// What happened on the port since it was opened.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Datagrams received.
+    pub datagrams: AtomicU64,
+    /// Datagrams dropped because they belong to no peer, or are none of STUN, DTLS, SRTP and SRTCP.
+    pub unmatched: AtomicU64,
+    /// Datagrams dropped because their peer does not keep up.
+    pub queue_full: AtomicU64,
+    /// Packets and sender reports dropped because their reader does not keep up.
+    pub events_dropped: AtomicU64,
+    /// Datagrams that the kernel would not send.
+    pub send_failed: AtomicU64,
+    /// Peer connections that are open now.
+    pub open_peers: AtomicU64,
+}
+
+/// Adds one.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Locks; a panic elsewhere leaves nothing half done behind these locks.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One datagram and where it came from.
+pub(crate) type Datagram = (Bytes, SocketAddr);
+
+/// The reading ends of a peer's two inboxes, one for each IP version.
+#[derive(Debug)]
+pub(crate) struct Inboxes {
+    /// From IPv4 addresses.
+    pub(crate) v4: mpsc::Receiver<Datagram>,
+    /// From IPv6 addresses.
+    pub(crate) v6: mpsc::Receiver<Datagram>,
+}
+
+/// A peer as the port sees it.
+struct Route {
+    password: String,
+    v4: mpsc::Sender<Datagram>,
+    v6: mpsc::Sender<Datagram>,
+    addresses: VecDeque<SocketAddr>,
+}
+
+/// Who is known by which user fragment, and which address belongs to whom.
+#[derive(Default)]
+struct Routes {
+    peers: HashMap<String, Route>,
+    owners: HashMap<SocketAddr, String>,
+}
+
+/// The port.
+pub(crate) struct Mux {
+    socket: std::net::UdpSocket,
+    local: SocketAddr,
+    routes: Mutex<Routes>,
+    counters: Arc<Counters>,
+    crypto: Arc<dyn RTCCryptoProvider>,
+}
+
+impl std::fmt::Debug for Mux {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mux").field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+impl Mux {
+    /// Opens the port; the second value is what [`Mux::run`] reads from.
+    pub(crate) fn bind(
+        listen: SocketAddr,
+        crypto: Arc<dyn RTCCryptoProvider>,
+    ) -> io::Result<(Self, tokio::net::UdpSocket)> {
+        let socket = Socket::new(Domain::for_address(listen), Type::DGRAM, Some(Protocol::UDP))?;
+        if listen.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&listen.into())?;
+        let socket: std::net::UdpSocket = socket.into();
+        let reader = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
+        let mux =
+            Self { local: socket.local_addr()?, socket, routes: Mutex::default(), counters: Arc::default(), crypto };
+        Ok((mux, reader))
+    }
+
+    /// The address it is bound to.
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// What happened so far.
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Receives for ever. A failed receive (an ICMP answer to one of our datagrams) is no end.
+    pub(crate) async fn run(&self, reader: &tokio::net::UdpSocket) {
+        let mut buffer = vec![0; DATAGRAM_MAX];
+        loop {
+            match reader.recv_from(&mut buffer).await {
+                Ok((length, from)) => self.deliver(&buffer[..length], from),
+                Err(error) => {
+                    tracing::debug!(%error, "receiving on the media port");
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    /// Opens the way for a peer that will be known by `ufrag`.
+    pub(crate) fn register(&self, ufrag: &str, password: &str) -> Inboxes {
+        let (v4, v4_inbox) = mpsc::channel(INBOX);
+        let (v6, v6_inbox) = mpsc::channel(INBOX);
+        let route = Route { password: password.to_owned(), v4, v6, addresses: VecDeque::new() };
+        locked(&self.routes).peers.insert(ufrag.to_owned(), route);
+        count(&self.counters.open_peers);
+        Inboxes { v4: v4_inbox, v6: v6_inbox }
+    }
+
+    /// Forgets a peer and its addresses.
+    pub(crate) fn unregister(&self, ufrag: &str) {
+        let mut routes = locked(&self.routes);
+        if routes.peers.remove(ufrag).is_some() {
+            routes.owners.retain(|_, owner| owner != ufrag);
+            self.counters.open_peers.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Sends now or never: what the kernel refuses is lost, as on any network.
+    pub(crate) fn send(&self, datagram: &[u8], to: SocketAddr) {
+        let to = match (self.local, to.ip()) {
+            (SocketAddr::V6(_), IpAddr::V4(ip)) => (ip.to_ipv6_mapped(), to.port()).into(),
+            _ => to,
+        };
+        if self.socket.send_to(datagram, to).is_err() {
+            count(&self.counters.send_failed);
+        }
+    }
+
+    fn deliver(&self, datagram: &[u8], from: SocketAddr) {
+        count(&self.counters.datagrams);
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        let Some(inbox) = self.inbox(datagram, from) else {
+            count(&self.counters.unmatched);
+            return;
+        };
+        if inbox.try_send((Bytes::copy_from_slice(datagram), from)).is_err() {
+            count(&self.counters.queue_full);
+        }
+    }
+
+    /// The inbox that a datagram belongs into.
+    fn inbox(&self, datagram: &[u8], from: SocketAddr) -> Option<mpsc::Sender<Datagram>> {
+        let mut routes = locked(&self.routes);
+        let ufrag = match stun::traffic(datagram) {
+            Traffic::Unknown => return None,
+            Traffic::Stun => stun::request_ufrag(datagram),
+            Traffic::Dtls | Traffic::DtlsAlert | Traffic::Rtp => None,
+        };
+        if let Some(ufrag) = ufrag {
+            let known = routes.owners.get(&from).is_some_and(|owner| owner == ufrag);
+            if !known {
+                let password = &routes.peers.get(ufrag)?.password;
+                if !stun::is_authentic(datagram, password, self.crypto.crypto()) {
+                    return None;
+                }
+                routes.bind(from, ufrag);
+            }
+        }
+        let route = routes.peers.get(routes.owners.get(&from)?)?;
+        let inbox = if from.is_ipv4() { &route.v4 } else { &route.v6 };
+        Some(inbox.clone())
+    }
+}
+
+impl Routes {
+    /// Gives `address` to a peer; its oldest address goes when it has too many.
+    fn bind(&mut self, address: SocketAddr, ufrag: &str) {
+        if let Some(former) = self.owners.insert(address, ufrag.to_owned())
+            && let Some(route) = self.peers.get_mut(&former)
+        {
+            route.addresses.retain(|own| *own != address);
+        }
+        let Some(route) = self.peers.get_mut(ufrag) else {
+            return;
+        };
+        route.addresses.push_back(address);
+        if route.addresses.len() > ADDRESSES_MAX
+            && let Some(oldest) = route.addresses.pop_front()
+        {
+            self.owners.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "mux_tests.rs"]
+mod tests;

@@ -1,0 +1,487 @@
+//! Reads a publisher's SDP offer and says what we will take of it.
+//!
+//! Pure: text in, [`Offer`] or a refusal out. Nothing of the publisher's text goes any further
+//! than this module; the WebRTC crate only sees what [`crate::answer`] writes anew.
+
+use schema::{Codec, TrackKind};
+
+use crate::OfferError;
+
+/// The longest offer, in bytes; a browser's is below 10 KiB.
+pub(crate) const LONGEST: usize = 64 * 1024;
+/// The header extension by which a sender numbers its packets for congestion control.
+pub(crate) const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+/// The profiles of RTP over DTLS that we speak (RFC 5764 8, RFC 8834).
+const PROTOCOLS: [&str; 3] = ["UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF"];
+
+/// What we take of an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Offer {
+    /// The publisher's ICE user fragment.
+    pub(crate) ufrag: String,
+    /// The publisher's ICE password.
+    pub(crate) password: String,
+    /// The publisher's certificate.
+    pub(crate) fingerprint: Fingerprint,
+    /// Who starts DTLS.
+    pub(crate) role: DtlsRole,
+    /// One or two sections, at most one of each kind, in the order of the offer.
+    pub(crate) sections: Vec<Section>,
+}
+
+/// The hash of a certificate, as in `a=fingerprint`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    /// The hash function, in lower case.
+    pub(crate) algorithm: &'static str,
+    /// Hexadecimal bytes in upper case with colons between.
+    pub(crate) value: String,
+}
+
+/// Our side of the DTLS handshake (RFC 8842).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DtlsRole {
+    /// `setup:active`: we start it, because the publisher offered `passive`.
+    Client,
+    /// `setup:passive`: the publisher starts it.
+    Server,
+}
+
+/// One `m=` section with the one coding that we take of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Section {
+    /// Video or audio.
+    pub(crate) kind: TrackKind,
+    /// The section's `a=mid`.
+    pub(crate) mid: String,
+    /// The profile named in the `m=` line.
+    pub(crate) protocol: &'static str,
+    /// The payload type of the media.
+    pub(crate) payload: u8,
+    /// The coding behind it.
+    pub(crate) format: Format,
+    /// The payload type of its retransmissions (RFC 4588).
+    pub(crate) rtx: Option<u8>,
+    /// What the publisher wants to hear from us.
+    pub(crate) feedback: Feedback,
+    /// The id of the transport-wide sequence number extension.
+    pub(crate) transport_cc: Option<u8>,
+    /// The declared source of the media.
+    pub(crate) ssrc: Option<u32>,
+    /// The declared source of its retransmissions.
+    pub(crate) rtx_ssrc: Option<u32>,
+}
+
+/// A coding with its parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// RFC 6184.
+    H264 {
+        /// `packetization-mode`.
+        mode: PacketizationMode,
+        /// `profile-level-id`, six hexadecimal digits.
+        profile: Option<String>,
+        /// `level-asymmetry-allowed`, repeated as offered.
+        asymmetry: Option<u8>,
+    },
+    /// RFC 7587.
+    Opus,
+}
+
+/// RFC 6184 6.2 and 6.3; the interleaved mode is not for real time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PacketizationMode {
+    /// One packet is one NAL unit.
+    Single,
+    /// NAL units may be aggregated or split.
+    NonInterleaved,
+}
+
+/// The kinds of RTCP feedback that were offered for a payload type, and `rtcp-rsize`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Feedback {
+    /// Generic NACK (RFC 4585 6.2.1).
+    pub(crate) nack: bool,
+    /// Picture loss indication (RFC 4585 6.3.1).
+    pub(crate) pli: bool,
+    /// Transport-wide congestion control.
+    pub(crate) transport_cc: bool,
+    /// Reduced-size RTCP (RFC 5506).
+    pub(crate) reduced_size: bool,
+}
+
+impl Format {
+    /// The codec's name in our own words.
+    pub(crate) fn codec(&self) -> Codec {
+        match self {
+            Self::H264 { .. } => Codec::H264,
+            Self::Opus => Codec::Opus,
+        }
+    }
+
+    /// Ticks of the RTP clock in one second.
+    pub(crate) fn clock_rate(&self) -> u32 {
+        match self {
+            Self::H264 { .. } => 90_000,
+            Self::Opus => 48_000,
+        }
+    }
+}
+
+impl Offer {
+    /// Reads and judges `text` (RFC 9725 4.2 and 4.4).
+    ///
+    /// # Errors
+    ///
+    /// [`OfferError::Malformed`] for what is no SDP offer, [`OfferError::Unacceptable`] for one
+    /// that no WHIP server takes, [`OfferError::Codec`] where a section has no codec of ours.
+    pub(crate) fn parse(text: &str) -> Result<Self, OfferError> {
+        let blocks = blocks(text)?;
+        let (session, media) = blocks.split_first().ok_or_else(|| malformed("it is empty"))?;
+        let first = media.first().ok_or_else(|| unacceptable("it has no media section"))?;
+        let sections = media.iter().map(|block| section(session, block)).collect::<Result<Vec<_>, _>>()?;
+        check_together(session, &sections)?;
+        let transport = Scope { session, first };
+        Ok(Self {
+            ufrag: transport.credential("ice-ufrag", 4)?,
+            password: transport.credential("ice-pwd", 22)?,
+            fingerprint: transport.fingerprint()?,
+            role: transport.role()?,
+            sections,
+        })
+    }
+}
+
+fn malformed(why: &str) -> OfferError {
+    OfferError::Malformed(why.to_owned())
+}
+
+fn unacceptable(why: &str) -> OfferError {
+    OfferError::Unacceptable(why.to_owned())
+}
+
+/// The session part or one `m=` section.
+#[derive(Default)]
+struct Block<'a> {
+    media: &'a str,
+    attributes: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Block<'a> {
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.all(name).next()
+    }
+
+    fn all<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'a str> + 'b {
+        self.attributes.iter().filter(move |(key, _)| *key == name).map(|(_, value)| *value)
+    }
+
+    /// The value of `a=<name>:<payload> <value>`.
+    fn of_payload(&self, name: &str, payload: u8) -> Option<&'a str> {
+        self.all(name).find_map(|value| {
+            let (key, rest) = value.split_once(' ')?;
+            (key.parse() == Ok(payload)).then_some(rest.trim())
+        })
+    }
+}
+
+/// Splits `text` into the session block and its media blocks.
+fn blocks(text: &str) -> Result<Vec<Block<'_>>, OfferError> {
+    if text.len() > LONGEST {
+        return Err(malformed("it is longer than 64 KiB"));
+    }
+    let mut lines = text.lines().map(str::trim_end).filter(|l| !l.is_empty());
+    if lines.next() != Some("v=0") {
+        return Err(malformed("it does not begin with v=0"));
+    }
+    let mut blocks = vec![Block::default()];
+    for line in lines {
+        let (letter, value) = line
+            .split_once('=')
+            .filter(|(letter, _)| letter.len() == 1)
+            .ok_or_else(|| malformed("a line is not of the form <letter>=<value>"))?;
+        match letter {
+            "m" => blocks.push(Block { media: value, attributes: Vec::new() }),
+            "a" => {
+                let attribute = value.split_once(':').unwrap_or((value, ""));
+                if let Some(block) = blocks.last_mut() {
+                    block.attributes.push(attribute);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(blocks)
+}
+
+/// Where the attributes of the one transport are looked for: in the first section, then in the session.
+struct Scope<'a> {
+    session: &'a Block<'a>,
+    first: &'a Block<'a>,
+}
+
+impl Scope<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.first.get(name).or_else(|| self.session.get(name))
+    }
+
+    /// An ICE credential (RFC 8839 5.4) of `shortest` to 256 visible characters.
+    fn credential(&self, name: &str, shortest: usize) -> Result<String, OfferError> {
+        let value = self.get(name).ok_or_else(|| malformed(&format!("it has no a={name}")))?;
+        let visible = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+        if (shortest..=256).contains(&value.len()) && value.bytes().all(visible) {
+            Ok(value.to_owned())
+        } else {
+            Err(malformed(&format!("its a={name} is not valid")))
+        }
+    }
+
+    /// The first fingerprint that we can check (RFC 8122 5); others may stand beside it.
+    fn fingerprint(&self) -> Result<Fingerprint, OfferError> {
+        let mut all = self.first.all("fingerprint").chain(self.session.all("fingerprint")).peekable();
+        if all.peek().is_none() {
+            return Err(malformed("it has no a=fingerprint"));
+        }
+        all.find_map(fingerprint).ok_or_else(|| malformed("it has no valid sha-256, sha-384 or sha-512 fingerprint"))
+    }
+
+    /// Our role from the publisher's `a=setup` (RFC 8842 5.3; `actpass` where there is none).
+    fn role(&self) -> Result<DtlsRole, OfferError> {
+        match self.get("setup").unwrap_or("actpass") {
+            "actpass" | "active" => Ok(DtlsRole::Server),
+            "passive" => Ok(DtlsRole::Client),
+            _ => Err(unacceptable("its a=setup starts no connection")),
+        }
+    }
+}
+
+fn fingerprint(value: &str) -> Option<Fingerprint> {
+    let (algorithm, hex) = value.split_once(' ')?;
+    let (algorithm, length) = match algorithm.to_ascii_lowercase().as_str() {
+        "sha-256" => ("sha-256", 32),
+        "sha-384" => ("sha-384", 48),
+        "sha-512" => ("sha-512", 64),
+        _ => return None,
+    };
+    let value = hex.trim().to_ascii_uppercase();
+    let byte = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    let valid = value.split(':').count() == length && value.split(':').all(byte);
+    valid.then_some(Fingerprint { algorithm, value })
+}
+
+/// The rules between sections.
+fn check_together(session: &Block<'_>, sections: &[Section]) -> Result<(), OfferError> {
+    for kind in [TrackKind::Video, TrackKind::Audio] {
+        if sections.iter().filter(|s| s.kind == kind).count() > 1 {
+            return Err(unacceptable("it has more than one section of a kind"));
+        }
+    }
+    let [first, second] = sections else {
+        return Ok(());
+    };
+    let bundled = session.all("group").any(|group| {
+        let mut words = group.split_ascii_whitespace();
+        words.next() == Some("BUNDLE")
+            && [first, second].iter().all(|section| group.split_ascii_whitespace().any(|w| w == section.mid))
+    });
+    if !bundled || first.mid == second.mid {
+        return Err(unacceptable("its sections are not in one BUNDLE group"));
+    }
+    let numbers = |s: &Section| [Some(s.payload), s.rtx];
+    let sources = |s: &Section| [s.ssrc, s.rtx_ssrc];
+    if overlap(numbers(first), numbers(second)) || overlap(sources(first), sources(second)) {
+        return Err(unacceptable("two sections share a payload type or an SSRC"));
+    }
+    Ok(())
+}
+
+fn overlap<T: PartialEq>(left: [Option<T>; 2], right: [Option<T>; 2]) -> bool {
+    left.iter().flatten().any(|a| right.iter().flatten().any(|b| a == b))
+}
+
+/// Reads one `m=` section.
+fn section(session: &Block<'_>, block: &Block<'_>) -> Result<Section, OfferError> {
+    let line = media_line(block)?;
+    check_direction(session, block)?;
+    if block.get("rtcp-mux").is_none() && block.get("rtcp-mux-only").is_none() {
+        return Err(unacceptable("a section has no a=rtcp-mux"));
+    }
+    let (payload, format) = match line.kind {
+        TrackKind::Video => h264(block, &line.payloads),
+        TrackKind::Audio => opus(block, &line.payloads),
+    }?;
+    let rtx = retransmission(block, &line.payloads, payload);
+    let transport_cc = extension(block, TRANSPORT_CC);
+    let (ssrc, rtx_ssrc) = sources(block);
+    Ok(Section {
+        kind: line.kind,
+        mid: mid(block)?,
+        protocol: line.protocol,
+        payload,
+        format,
+        rtx,
+        feedback: feedback(block, payload),
+        transport_cc,
+        ssrc,
+        rtx_ssrc: rtx_ssrc.filter(|_| rtx.is_some()),
+    })
+}
+
+struct MediaLine {
+    kind: TrackKind,
+    protocol: &'static str,
+    payloads: Vec<u8>,
+}
+
+/// `m=<kind> <port> <protocol> <payload types>` (RFC 8866 5.14).
+fn media_line(block: &Block<'_>) -> Result<MediaLine, OfferError> {
+    let mut words = block.media.split_ascii_whitespace();
+    let kind = match words.next() {
+        Some("video") => TrackKind::Video,
+        Some("audio") => TrackKind::Audio,
+        Some(_) => return Err(unacceptable("it has a section that is neither audio nor video")),
+        None => return Err(malformed("an m= line is empty")),
+    };
+    let port: u16 =
+        words.next().and_then(|word| word.parse().ok()).ok_or_else(|| malformed("an m= line has no port"))?;
+    if port == 0 && block.get("bundle-only").is_none() {
+        return Err(unacceptable("a section is switched off"));
+    }
+    let offered = words.next().unwrap_or_default();
+    let protocol = PROTOCOLS
+        .into_iter()
+        .find(|protocol| *protocol == offered)
+        .ok_or_else(|| unacceptable("a section is not RTP over DTLS"))?;
+    let payloads = words
+        .map(|word| word.parse().ok().filter(|payload| *payload < 128))
+        .collect::<Option<Vec<u8>>>()
+        .ok_or_else(|| malformed("an m= line has a bad payload type"))?;
+    Ok(MediaLine { kind, protocol, payloads })
+}
+
+/// The publisher must send (RFC 9725 4.2).
+fn check_direction(session: &Block<'_>, block: &Block<'_>) -> Result<(), OfferError> {
+    let named = ["sendonly", "sendrecv", "recvonly", "inactive"];
+    let of = |b: &Block<'_>| named.into_iter().find(|name| b.get(name).is_some());
+    match of(block).or_else(|| of(session)) {
+        Some("recvonly" | "inactive") => Err(unacceptable("a section does not send")),
+        _ => Ok(()),
+    }
+}
+
+/// A token (RFC 8866 9) of at most 64 bytes.
+fn mid(block: &Block<'_>) -> Result<String, OfferError> {
+    let mid = block.get("mid").ok_or_else(|| malformed("a section has no a=mid"))?;
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`{|}~".contains(&byte);
+    if (1..=64).contains(&mid.len()) && mid.bytes().all(token) {
+        Ok(mid.to_owned())
+    } else {
+        Err(malformed("an a=mid is not a token"))
+    }
+}
+
+/// True if `payload` is mapped to `name`, in any case and with any number of channels.
+fn is_mapped(block: &Block<'_>, payload: u8, name: &str) -> bool {
+    block.of_payload("rtpmap", payload).is_some_and(|map| map.to_ascii_lowercase().starts_with(name))
+}
+
+fn parameter<'a>(block: &Block<'a>, payload: u8, name: &str) -> Option<&'a str> {
+    block.of_payload("fmtp", payload)?.split(';').find_map(|p| {
+        let (key, value) = p.split_once('=')?;
+        key.trim().eq_ignore_ascii_case(name).then_some(value.trim())
+    })
+}
+
+/// The first H.264 with packetization-mode 1, else the first with mode 0 (RFC 6184 8.1).
+fn h264(block: &Block<'_>, payloads: &[u8]) -> Result<(u8, Format), OfferError> {
+    let of_mode = |wanted: &str| {
+        payloads.iter().copied().find(|payload| {
+            is_mapped(block, *payload, "h264/90000")
+                && parameter(block, *payload, "packetization-mode").unwrap_or("0") == wanted
+        })
+    };
+    let (payload, mode) = of_mode("1")
+        .map(|payload| (payload, PacketizationMode::NonInterleaved))
+        .or_else(|| of_mode("0").map(|payload| (payload, PacketizationMode::Single)))
+        .ok_or_else(|| OfferError::Codec("video: H.264 is needed".to_owned()))?;
+    let hex = |id: &&str| id.len() == 6 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    let format = Format::H264 {
+        mode,
+        profile: parameter(block, payload, "profile-level-id").filter(hex).map(str::to_ascii_lowercase),
+        asymmetry: match parameter(block, payload, "level-asymmetry-allowed") {
+            Some("1") => Some(1),
+            Some("0") => Some(0),
+            _ => None,
+        },
+    };
+    Ok((payload, format))
+}
+
+fn opus(block: &Block<'_>, payloads: &[u8]) -> Result<(u8, Format), OfferError> {
+    payloads
+        .iter()
+        .copied()
+        .find(|payload| is_mapped(block, *payload, "opus/48000"))
+        .map(|payload| (payload, Format::Opus))
+        .ok_or_else(|| OfferError::Codec("audio: Opus is needed".to_owned()))
+}
+
+fn retransmission(block: &Block<'_>, payloads: &[u8], media: u8) -> Option<u8> {
+    payloads.iter().copied().find(|payload| {
+        *payload != media
+            && is_mapped(block, *payload, "rtx/")
+            && parameter(block, *payload, "apt").and_then(|apt| apt.parse().ok()) == Some(media)
+    })
+}
+
+/// The id of a header extension that the publisher may send, in the one-byte form (RFC 8285 4.2).
+fn extension(block: &Block<'_>, uri: &str) -> Option<u8> {
+    block.all("extmap").find_map(|value| {
+        let mut words = value.split_ascii_whitespace();
+        let (id, direction) = {
+            let word = words.next()?;
+            word.split_once('/').unwrap_or((word, "sendonly"))
+        };
+        let sends = !matches!(direction, "recvonly" | "inactive");
+        let id: u8 = id.parse().ok()?;
+        (sends && words.next() == Some(uri) && (1..=14).contains(&id)).then_some(id)
+    })
+}
+
+fn feedback(block: &Block<'_>, payload: u8) -> Feedback {
+    let mut feedback = Feedback { reduced_size: block.get("rtcp-rsize").is_some(), ..Feedback::default() };
+    for value in block.all("rtcp-fb") {
+        let mut words = value.split_ascii_whitespace();
+        let target = words.next().unwrap_or_default();
+        if target != "*" && target.parse() != Ok(payload) {
+            continue;
+        }
+        match (words.next(), words.next()) {
+            (Some("nack"), None) => feedback.nack = true,
+            (Some("nack"), Some("pli")) => feedback.pli = true,
+            (Some("transport-cc"), None) => feedback.transport_cc = true,
+            _ => {}
+        }
+    }
+    feedback
+}
+
+/// The declared sources: of the first `ssrc-group:FID` (RFC 5576 4.2), else of the first `ssrc`.
+fn sources(block: &Block<'_>) -> (Option<u32>, Option<u32>) {
+    let pair = block.all("ssrc-group").find_map(|value| {
+        let mut words = value.split_ascii_whitespace();
+        (words.next() == Some("FID")).then_some(())?;
+        let media = words.next()?.parse().ok()?;
+        let rtx = words.next()?.parse().ok()?;
+        (media != rtx).then_some((media, rtx))
+    });
+    if let Some((media, rtx)) = pair {
+        return (Some(media), Some(rtx));
+    }
+    let single = block.all("ssrc").find_map(|value| value.split_ascii_whitespace().next()?.parse().ok());
+    (single, None)
+}
+
+#[cfg(test)]
+#[path = "offer_tests.rs"]
+mod tests;

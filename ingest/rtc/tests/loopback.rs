@@ -1,0 +1,365 @@
+//! A publisher and the media port in one process, over the loopback interface.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use ingest_rtc::send::Sender;
+use ingest_rtc::{Endpoint, EndpointConfig, PeerEnd, PeerEvent, Receiver, RtpPacket};
+use schema::{AccessUnit, Codec, MediaTime, TrackKind};
+use tokio::time::timeout;
+
+/// Nothing here may take longer, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn endpoint() -> Endpoint {
+    let config = EndpointConfig { listen: "127.0.0.1:0".parse().expect("an address"), announce: Vec::new() };
+    Endpoint::bind(config).await.expect("a free port")
+}
+
+/// A publisher and its reader, both connected. `edit` may change the offer on its way.
+async fn pair(endpoint: &Endpoint, edit: fn(String) -> String) -> (Sender, Box<dyn Receiver>, String) {
+    let (sender, offer) = Sender::offer().await.expect("an offer");
+    let (answer, mut receiver) = endpoint.receive(&edit(offer)).await.expect("an answer");
+    sender.accept_answer(&answer).await.expect("accepted");
+    let both = async {
+        sender.connected().await.expect("connected");
+        assert!(matches!(receiver.next_event().await, PeerEvent::Connected));
+    };
+    timeout(PATIENCE, both).await.expect("connected in time");
+    (sender, receiver, answer)
+}
+
+fn picture(index: i64) -> AccessUnit {
+    let mut data = vec![0, 0, 0, 1, 0x67, 0x42, 0xe0, 0x1f, 0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80];
+    data.extend([0, 0, 0, 1, 0x65]);
+    data.extend((0..5_000_u32).map(|byte| u8::try_from(byte % 251 + 1).expect("below 252")));
+    unit(Codec::H264, MediaTime::from_ticks(index, 30), data)
+}
+
+fn sound(index: i64) -> AccessUnit {
+    let byte = u8::try_from(index % 256).expect("a byte");
+    unit(Codec::Opus, MediaTime::from_millis(20 * index), vec![0xfc, byte, 1, 2, 3])
+}
+
+fn unit(codec: Codec, pts: MediaTime, data: Vec<u8>) -> AccessUnit {
+    AccessUnit { codec, pts, dts: pts, duration: None, random_access: true, data: Bytes::from(data) }
+}
+
+fn track(receiver: &dyn Receiver, kind: TrackKind) -> usize {
+    let found = receiver.tracks().iter().find(|track| track.kind == kind);
+    found.expect("negotiated").index
+}
+
+async fn next(receiver: &mut Box<dyn Receiver>) -> PeerEvent {
+    timeout(PATIENCE, receiver.next_event()).await.expect("an event in time")
+}
+
+/// Reads packets of `track` until one has the marker.
+async fn marked(receiver: &mut Box<dyn Receiver>, track: usize) -> Vec<RtpPacket> {
+    let mut packets = Vec::new();
+    loop {
+        if let PeerEvent::Rtp(packet) = next(receiver).await
+            && packet.track == track
+        {
+            let last = packet.marker;
+            packets.push(packet);
+            if last {
+                return packets;
+            }
+        }
+    }
+}
+
+/// Puts FU-A fragments and aggregates together again (RFC 6184 5.7, 5.8).
+fn annex_b(packets: &[RtpPacket]) -> Vec<u8> {
+    let mut data = Vec::new();
+    for packet in packets {
+        let payload = &packet.payload;
+        match payload[0] & 0x1f {
+            24 => {
+                let mut rest = &payload[1..];
+                while let Some((length, tail)) = rest.split_first_chunk::<2>() {
+                    let (nal, tail) = tail.split_at(usize::from(u16::from_be_bytes(*length)));
+                    data.extend([0, 0, 0, 1]);
+                    data.extend(nal);
+                    rest = tail;
+                }
+            }
+            28 => {
+                if payload[1] & 0x80 != 0 {
+                    data.extend([0, 0, 0, 1, (payload[0] & 0x60) | (payload[1] & 0x1f)]);
+                }
+                data.extend(&payload[2..]);
+            }
+            _ => {
+                data.extend([0, 0, 0, 1]);
+                data.extend(payload);
+            }
+        }
+    }
+    data
+}
+
+fn as_offered(offer: String) -> String {
+    offer
+}
+
+async fn media_arrives(endpoint: &Endpoint) {
+    let (mut sender, mut receiver, _) = pair(endpoint, as_offered).await;
+    let video = track(&*receiver, TrackKind::Video);
+    let audio = track(&*receiver, TrackKind::Audio);
+    sender.send_video(&picture(0)).await.expect("sent");
+    let first = marked(&mut receiver, video).await;
+    assert_eq!(annex_b(&first), picture(0).data);
+    sender.send_video(&picture(3)).await.expect("sent");
+    let second = marked(&mut receiver, video).await;
+    let last = first.last().expect("not empty");
+    assert_eq!(second[0].timestamp.wrapping_sub(last.timestamp), 9_000);
+    assert_eq!(second[0].sequence, last.sequence.wrapping_add(1));
+    assert!(second[0].arrival > last.arrival);
+    sender.send_audio(&sound(7)).await.expect("sent");
+    loop {
+        if let PeerEvent::Rtp(packet) = next(&mut receiver).await {
+            assert_eq!((packet.track, &packet.payload), (audio, &sound(7).data));
+            break;
+        }
+    }
+    timeout(Duration::from_millis(1_500), receiver.close()).await.expect("within a second");
+    assert_eq!(timeout(PATIENCE, sender.ended()).await.expect("heard"), PeerEnd::Closed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn media_arrives_intact_in_its_track_and_a_close_reaches_the_publisher() {
+    media_arrives(&endpoint().await).await;
+}
+
+#[tokio::test]
+async fn one_thread_is_enough_for_both_sides() {
+    media_arrives(&endpoint().await).await;
+}
+
+#[tokio::test]
+async fn sender_reports_of_both_tracks_pair_the_clocks() {
+    let endpoint = endpoint().await;
+    let (mut sender, mut receiver, _) = pair(&endpoint, as_offered).await;
+    let mut seen = [None; 2];
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    let mut index = 0;
+    let both = async {
+        while seen.iter().any(Option::is_none) {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    sender.send_video(&picture(index)).await.expect("sent");
+                    sender.send_audio(&sound(index)).await.expect("sent");
+                    index += 1;
+                }
+                event = receiver.next_event() => if let PeerEvent::SenderReport(report) = event {
+                    seen[report.track] = Some(report.ntp);
+                }
+            }
+        }
+    };
+    timeout(PATIENCE, both).await.expect("reports in time");
+    let seconds_since_1900 = |ntp: Option<u64>| ntp.expect("seen") >> 32;
+    assert!(seconds_since_1900(seen[0]).abs_diff(seconds_since_1900(seen[1])) < 30);
+}
+
+#[tokio::test]
+async fn a_keyframe_request_reaches_the_publisher() {
+    let endpoint = endpoint().await;
+    let (mut sender, mut receiver, _) = pair(&endpoint, as_offered).await;
+    let video = track(&*receiver, TrackKind::Video);
+    receiver.request_keyframe(video);
+    sender.send_video(&picture(0)).await.expect("sent");
+    timeout(PATIENCE, sender.keyframe_requested()).await.expect("heard");
+}
+
+#[tokio::test]
+async fn a_lost_packet_is_asked_for_and_comes_again_under_its_own_number() {
+    let endpoint = endpoint().await;
+    let proxy = Lossy::before(endpoint.local_addr());
+    let (sender, offer) = Sender::offer().await.expect("an offer");
+    let (answer, mut receiver) = endpoint.receive(&offer).await.expect("an answer");
+    let port = endpoint.local_addr().port().to_string();
+    let through = answer.replace(&format!(" {port} typ"), &format!(" {} typ", proxy.address.port()));
+    sender.accept_answer(&through).await.expect("accepted");
+    let mut sender = sender;
+    timeout(PATIENCE, sender.connected()).await.expect("in time").expect("connected");
+    assert!(matches!(next(&mut receiver).await, PeerEvent::Connected));
+    let video = track(&*receiver, TrackKind::Video);
+    sender.send_video(&picture(0)).await.expect("sent");
+    let first = marked(&mut receiver, video).await;
+    proxy.drop_next_media.store(2, Ordering::Relaxed);
+    sender.send_video(&picture(1)).await.expect("sent");
+    let start = first.last().expect("not empty").sequence.wrapping_add(1);
+    let count = first.len();
+    let mut got = Vec::new();
+    while got.len() < count {
+        if let PeerEvent::Rtp(packet) = next(&mut receiver).await
+            && !packet.payload.is_empty()
+            && !got.iter().any(|own: &RtpPacket| own.sequence == packet.sequence)
+        {
+            got.push(packet);
+        }
+    }
+    got.sort_by_key(|packet| packet.sequence.wrapping_sub(start));
+    assert_eq!(annex_b(&got), picture(1).data);
+}
+
+/// Passes datagrams on in both directions, but drops as many of the publisher's media as it is told.
+struct Lossy {
+    address: SocketAddr,
+    drop_next_media: std::sync::Arc<AtomicU64>,
+    _task: tokio::task::JoinSet<()>,
+}
+
+impl Lossy {
+    fn before(server: SocketAddr) -> Self {
+        let bind = || {
+            let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+            socket.set_nonblocking(true).expect("a flag");
+            tokio::net::UdpSocket::from_std(socket).expect("in a runtime")
+        };
+        let (front, back) = (bind(), bind());
+        let address = front.local_addr().expect("bound");
+        let drop_next_media = std::sync::Arc::new(AtomicU64::new(0));
+        let left = std::sync::Arc::clone(&drop_next_media);
+        let mut task = tokio::task::JoinSet::new();
+        task.spawn(async move {
+            let (mut up, mut down) = (vec![0; 2_048], vec![0; 2_048]);
+            let mut publisher = None;
+            loop {
+                tokio::select! {
+                    Ok((n, from)) = front.recv_from(&mut up) => {
+                        publisher = Some(from);
+                        let media = (128..192).contains(&up[0]) && up[1] & 0x7f == 96;
+                        let one_less = |left: u64| left.checked_sub(1);
+                        if !media || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {
+                            let _ = back.send_to(&up[..n], server).await;
+                        }
+                    }
+                    Ok((n, _)) = back.recv_from(&mut down) => if let Some(to) = publisher {
+                        let _ = front.send_to(&down[..n], to).await;
+                    }
+                }
+            }
+        });
+        Self { address, drop_next_media, _task: task }
+    }
+}
+
+#[tokio::test]
+async fn two_sessions_share_the_port_and_keep_apart() {
+    let endpoint = endpoint().await;
+    let (mut left, mut left_reader, _) = pair(&endpoint, as_offered).await;
+    let (mut right, mut right_reader, _) = pair(&endpoint, as_offered).await;
+    assert_eq!(endpoint.counters().open_peers.load(Ordering::Relaxed), 2);
+    for round in 0..5 {
+        left.send_audio(&sound(round)).await.expect("sent");
+        right.send_audio(&sound(100 + round)).await.expect("sent");
+        for (reader, expected) in [(&mut left_reader, round), (&mut right_reader, 100 + round)] {
+            loop {
+                if let PeerEvent::Rtp(packet) = next(reader).await {
+                    assert_eq!(packet.payload, sound(expected).data);
+                    break;
+                }
+            }
+        }
+    }
+    left_reader.close().await;
+    assert_eq!(endpoint.counters().open_peers.load(Ordering::Relaxed), 1);
+    right.send_audio(&sound(200)).await.expect("sent");
+    assert!(matches!(next(&mut right_reader).await, PeerEvent::Rtp(_) | PeerEvent::SenderReport(_)));
+}
+
+#[tokio::test]
+async fn garbage_on_the_port_changes_nothing_and_is_counted() {
+    let endpoint = endpoint().await;
+    let (mut sender, mut receiver, answer) = pair(&endpoint, as_offered).await;
+    let ufrag = answer.lines().find_map(|l| l.strip_prefix("a=ice-ufrag:")).expect("in the answer");
+    let stranger = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let before = endpoint.counters().unmatched.load(Ordering::Relaxed);
+    let mut forged = vec![0, 1, 0, 24, 0x21, 0x12, 0xa4, 0x42, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9];
+    forged.extend([0, 6, 0, 20]);
+    forged.extend(format!("{ufrag}:abc").as_bytes());
+    let garbage: [&[u8]; 6] = [&[], b"GET / HTTP/1.1", &[0x80, 96, 0, 1], &[22, 254, 253, 0], &[255; 1_400], &forged];
+    for datagram in garbage {
+        stranger.send_to(datagram, endpoint.local_addr()).expect("sent");
+    }
+    sender.send_audio(&sound(1)).await.expect("sent");
+    loop {
+        if let PeerEvent::Rtp(packet) = next(&mut receiver).await {
+            assert_eq!(packet.payload, sound(1).data);
+            break;
+        }
+    }
+    assert_eq!(endpoint.counters().unmatched.load(Ordering::Relaxed) - before, 6);
+}
+
+#[tokio::test]
+async fn a_publisher_that_closes_ends_its_reader_and_leaves_nothing_behind() {
+    let endpoint = endpoint().await;
+    let (mut sender, mut receiver, _) = pair(&endpoint, as_offered).await;
+    sender.send_audio(&sound(0)).await.expect("sent");
+    assert!(matches!(next(&mut receiver).await, PeerEvent::Rtp(_)));
+    sender.close().await;
+    let end = async {
+        loop {
+            if let PeerEvent::Ended(end) = receiver.next_event().await {
+                return end;
+            }
+        }
+    };
+    let end = timeout(Duration::from_secs(3), end).await.expect("noticed long before ICE does");
+    assert_eq!(end, PeerEnd::Closed);
+    assert!(matches!(next(&mut receiver).await, PeerEvent::Ended(PeerEnd::Closed)));
+    receiver.close().await;
+    assert_eq!(endpoint.counters().open_peers.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn dropping_the_reader_closes_the_connection() {
+    let endpoint = endpoint().await;
+    let (sender, receiver, _) = pair(&endpoint, as_offered).await;
+    drop(receiver);
+    assert_eq!(timeout(PATIENCE, sender.ended()).await.expect("heard"), PeerEnd::Closed);
+}
+
+#[tokio::test]
+async fn a_passive_offer_is_answered_active_and_connects() {
+    let endpoint = endpoint().await;
+    let passive = |offer: String| offer.replace("a=setup:actpass", "a=setup:passive");
+    let (mut sender, mut receiver, answer) = pair(&endpoint, passive).await;
+    assert!(answer.contains("a=setup:active"));
+    sender.send_audio(&sound(0)).await.expect("sent");
+    assert!(matches!(next(&mut receiver).await, PeerEvent::Rtp(_)));
+}
+
+#[tokio::test]
+async fn the_round_trip_time_becomes_known() {
+    let endpoint = endpoint().await;
+    let (mut sender, mut receiver, _) = pair(&endpoint, as_offered).await;
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    let known = async {
+        while receiver.round_trip().is_none() {
+            tokio::select! {
+                _ = ticks.tick() => sender.send_audio(&sound(0)).await.expect("sent"),
+                _ = receiver.next_event() => {}
+            }
+        }
+    };
+    timeout(PATIENCE, known).await.expect("measured");
+    assert!(receiver.round_trip().expect("known") < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn an_offer_that_nobody_follows_ends_as_failed_and_is_forgotten() {
+    let endpoint = endpoint().await;
+    let (_sender, offer) = Sender::offer().await.expect("an offer");
+    let (_, mut receiver) = endpoint.receive(&offer).await.expect("an answer");
+    assert!(matches!(next(&mut receiver).await, PeerEvent::Ended(PeerEnd::Failed)));
+    receiver.close().await;
+    assert_eq!(endpoint.counters().open_peers.load(Ordering::Relaxed), 0);
+}
