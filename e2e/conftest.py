@@ -1,0 +1,45 @@
+"""Fixtures: one server for each module of tests, one channel for each test, logs on failure."""
+
+import pytest
+
+from support import server as servers
+
+# Lines of each log that a failure shows.
+LINES = 80
+
+
+def pytest_sessionstart(session):
+    wants_server = not all("checker" in str(argument) for argument in session.config.args)
+    if wants_server and not servers.binary().is_file():
+        pytest.exit(f"{servers.binary()} does not exist: run cargo build, or set HEADWATER_BIN", returncode=69)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server with its own data folder and database, shared by the tests of a module."""
+    with servers.Server() as running:
+        yield running
+
+
+@pytest.fixture
+def channel(server):
+    """A channel that nobody else uses, with a small ladder."""
+    return server.new_channel()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    report = yield
+    if report.failed:
+        for name, path in servers.LOGS:
+            if path.exists():
+                tail = path.read_text(errors="replace").splitlines()[-LINES:]
+                report.sections.append((f"log of {name} ({path})", "\n".join(tail)))
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _forget_logs_of_processes_that_ended(request):
+    """Logs of publishers belong to one test; those of servers stay."""
+    yield
+    servers.LOGS[:] = [(name, path) for name, path in servers.LOGS if name == "server"]

@@ -1,0 +1,48 @@
+"""Where the programs of others are. A missing one fails the test that needs it, and says what to run."""
+
+import os
+import shutil
+from functools import cache
+
+import imageio_ffmpeg
+
+from .server import ROOT
+
+
+class Missing(AssertionError):
+    """A tool is not installed."""
+
+
+def need(name, *places):
+    for place in (*places, name):
+        found = shutil.which(str(place))
+        if found:
+            return found
+    raise Missing(f"{name} is not installed; run scripts/setup --tests")
+
+
+def node():
+    return need("node", ROOT / ".local/bin/node")
+
+
+def chromium():
+    return need("chromium")
+
+
+@cache
+def whip_ffmpeg():
+    """An FFmpeg that has the WHIP muxer."""
+    return imageio_ffmpeg.get_ffmpeg_exe()
+
+
+def streamlink():
+    return need("streamlink", ROOT / ".local/venv/bin/streamlink")
+
+
+def vlc_command(home):
+    """VLC without a window; it refuses to run as root, so it runs as nobody then."""
+    vlc = need("cvlc")
+    if os.geteuid() != 0:
+        return [vlc]
+    setpriv = need("setpriv")
+    return [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", "env", f"HOME={home}", vlc]

@@ -1,0 +1,88 @@
+"""Every publisher, judged by everybody: publish, follow all renditions, end, and look at what came."""
+
+import statistics
+
+import pytest
+
+import publishers
+from judges import judge
+from support import browser
+from support.server import Server
+from support.waiting import until
+from watcher import Watcher
+
+# Complete segments of 2 s that a run has: parts are taken off the list and fetched again within it.
+SEGMENTS = 6
+RUN_S = 60
+# A goodbye reaches the playlist at once; the machine may be busy.
+END_S = 15
+# Capture to listed: five times the bar of 0.9 s.
+LATENCY_S = 4.5
+
+PROCESSES = {
+    "headwater-publish": publishers.headwater,
+    "ffmpeg-passive": lambda whip, key: publishers.ffmpeg(whip, key, "passive"),
+    "ffmpeg-active": lambda whip, key: publishers.ffmpeg(whip, key, "active"),
+    "aiortc": publishers.aiortc,
+}
+
+
+def record(channel, publisher):
+    """Watches until enough is there, ends the publisher, and returns the ended recording."""
+    watcher = Watcher(channel.playlist).start()
+    until(lambda: publisher.check_running() and watcher.progress() >= SEGMENTS, RUN_S,
+          f"{SEGMENTS} segments of each rendition")
+    publisher.stop()
+    recording = watcher.join(END_S)
+    assert all(rendition.last().ended for rendition in recording.renditions), "EXT-X-ENDLIST is missing"
+    return recording
+
+
+def check_ladder(recording):
+    names = sorted(rendition.name for rendition in recording.renditions)
+    assert len(names) == 3, f"expected two rungs and the audio, found {names}"
+
+
+def check_latency(recording):
+    ages = recording.part_latencies()
+    middle = statistics.median(ages)
+    print(f"capture to listed: median {middle:.2f} s, most {ages[-1]:.2f} s, {len(ages)} parts")
+    assert 0 < middle < LATENCY_S
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_broadcast_of_a_publisher_satisfies_every_judge(server, channel, name, tmp_path):
+    with PROCESSES[name](server.whip, channel.key) as publisher:
+        recording = record(channel, publisher)
+    judge(recording, tmp_path)
+    check_ladder(recording)
+    check_latency(recording)
+    channel.wait_state("ended")
+    until(lambda: not server.workers(), END_S, "the transcode worker is gone")
+
+
+def test_a_broadcast_on_a_current_thread_runtime_satisfies_every_judge(tmp_path):
+    """A call that blocks anywhere would hold everything up."""
+    with Server(env={"HEADWATER_RUNTIME__THREADS": "1"}) as single:
+        channel = single.new_channel()
+        with publishers.ffmpeg(single.whip, channel.key) as publisher:
+            recording = record(channel, publisher)
+        judge(recording, tmp_path)
+        check_ladder(recording)
+        check_latency(recording)
+
+
+def test_chromium_publishes_its_camera_and_chromium_plays_it(server, channel, tmp_path):
+    with browser.session() as chromium:
+        with chromium.publisher(server.whip, channel.key) as publisher:
+            watcher = Watcher(channel.playlist).start()
+            player = chromium.player(channel.page)
+            player.wait_live()
+            player.check_plays_on(8)
+            until(lambda: watcher.progress() >= SEGMENTS, RUN_S, f"{SEGMENTS} segments of each rendition")
+            assert publisher.stop() == 200
+        recording = watcher.join(END_S)
+        player.wait_phase("ended")
+    judge(recording, tmp_path)
+    check_ladder(recording)
+    check_latency(recording)
