@@ -9,6 +9,10 @@ use schema::ladder::LatencyProfile;
 use schema::{BroadcastId, ChannelName, Incarnation, MediaTime, TrackKind, UnixMicros};
 use tokio::sync::watch;
 
+mod objects;
+
+pub use objects::{InitSection, Name, Object, Objects, SegmentObjects};
+
 /// One broadcast as viewers see it. Shared, and immutable but for its `watch`es.
 #[derive(Debug)]
 pub struct LiveBroadcast {
@@ -71,29 +75,4 @@ pub struct Snapshot {
     pub objects: Objects,
     /// When it was published.
     pub published: Instant,
-}
-
-/// The bodies behind the names of a playlist. Cloning is cheap.
-#[derive(Debug, Clone, Default)]
-pub struct Objects(Arc<Vec<(Arc<str>, Object)>>);
-
-/// One init section, part or segment.
-#[derive(Debug, Clone)]
-pub struct Object {
-    /// Its bytes, to be sent in this order: one chunk for an init section or part, one per part for a segment.
-    pub chunks: Arc<[Bytes]>,
-    /// Their length together, in bytes.
-    pub length: u64,
-}
-
-impl Objects {
-    /// The object of that name, if it is still owed to viewers.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Object> {
-        self.0
-            .iter()
-            .rev()
-            .find(|(known, _)| known.as_ref() == name)
-            .map(|(_, object)| object)
-    }
 }

@@ -1,0 +1,291 @@
+//! From the transcoder's words to what viewers see: segmenter, fragment, window, snapshot, for each rendition.
+//!
+//! Waits for nothing: every call takes what it is given and publishes at once.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use packager_transcode::wire::{Output, Plan, Statistics};
+use schema::ladder::{LatencyProfile, PictureSize};
+use schema::{AccessUnit, BroadcastId, ChannelName, Incarnation, MediaTime, UnixMicros};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+mod track;
+
+use self::track::Track;
+use super::{BroadcastEnd, BroadcastMetrics, Cause, Status, real};
+use crate::ladder::{self, Rendition};
+use crate::live::{LiveBroadcast, LiveRendition, Snapshot};
+use crate::playlist::{Report, multivariant};
+use crate::timing::Timing;
+
+/// Called once with a broadcast that can be played.
+pub type Listing = Box<dyn FnOnce(Arc<LiveBroadcast>) + Send>;
+
+/// What is published.
+#[derive(Debug)]
+pub struct Subject {
+    /// The broadcast's id.
+    pub broadcast: BroadcastId,
+    /// Its channel.
+    pub channel: ChannelName,
+    /// The channel's title.
+    pub title: String,
+    /// Its latency profile.
+    pub profile: LatencyProfile,
+    /// Its fencing number.
+    pub incarnation: Incarnation,
+    /// The capture time of media time zero.
+    pub zero: UnixMicros,
+    /// Where the output begins.
+    pub begins: MediaTime,
+    /// The first media sequence number.
+    pub msn_start: u64,
+}
+
+/// Where a publisher speaks to.
+pub struct Outlets {
+    /// Called once the broadcast can be played.
+    pub listing: Listing,
+    /// How the broadcast is.
+    pub status: watch::Sender<Status>,
+    /// What is counted.
+    pub metrics: BroadcastMetrics,
+    /// Told when the decoder needs a keyframe.
+    pub keyframe: Arc<Notify>,
+}
+
+/// What a transcoder's word means for the task that listens to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// More will come.
+    On,
+    /// It has put everything out.
+    Finished,
+    /// It said that it cannot go on.
+    Failed,
+    /// It is gone without a word.
+    Gone,
+    /// It says nothing, though it should.
+    Hung,
+}
+
+/// Everything that one broadcast publishes.
+pub struct Publisher {
+    live: Arc<LiveBroadcast>,
+    timing: Arc<Timing>,
+    plan: Plan,
+    tracks: Vec<Track>,
+    listing: Option<Listing>,
+    status: watch::Sender<Status>,
+    metrics: BroadcastMetrics,
+    keyframe: Arc<Notify>,
+    statistics: Statistics,
+    epoch: u64,
+}
+
+impl Publisher {
+    /// A publisher of these renditions, nothing published yet.
+    #[must_use]
+    pub fn new(subject: Subject, renditions: Vec<Rendition>, timing: Arc<Timing>, outlets: Outlets) -> Self {
+        let plan = ladder::plan(&renditions, &timing, subject.begins);
+        let (tracks, listed): (Vec<Track>, Vec<LiveRendition>) =
+            renditions.into_iter().map(|rendition| Track::new(rendition, &timing, &subject)).unzip();
+        let live = LiveBroadcast {
+            id: subject.broadcast,
+            channel: subject.channel,
+            title: subject.title,
+            incarnation: subject.incarnation,
+            profile: subject.profile,
+            started_at: subject.zero.plus(subject.begins),
+            renditions: listed,
+            multivariant: OnceLock::new(),
+        };
+        Self {
+            live: Arc::new(live),
+            timing,
+            plan,
+            tracks,
+            listing: Some(outlets.listing),
+            status: outlets.status,
+            metrics: outlets.metrics,
+            keyframe: outlets.keyframe,
+            statistics: Statistics::default(),
+            epoch: 0,
+        }
+    }
+
+    /// What the next transcoder is to do.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        self.plan.clone()
+    }
+
+    /// The broadcast's id.
+    #[must_use]
+    pub fn id(&self) -> &BroadcastId {
+        &self.live.id
+    }
+
+    /// The broadcast as viewers see it.
+    #[must_use]
+    pub fn live(&self) -> &Arc<LiveBroadcast> {
+        &self.live
+    }
+
+    pub(super) fn metrics(&self) -> BroadcastMetrics {
+        self.metrics.clone()
+    }
+
+    /// Takes one word of the transcoder, heard at `now`.
+    pub fn handle(&mut self, output: Output, now: Instant) -> Flow {
+        match output {
+            Output::AudioConfig { rendition, config } => {
+                if let Some(track) = self.tracks.get_mut(usize::from(rendition)) {
+                    track.configure(&config);
+                }
+            }
+            Output::Encoded { rendition, unit } => {
+                self.encoded(usize::from(rendition), &unit, now);
+            }
+            Output::SourceSize { width, height } => self.status.send_modify(|status| {
+                status.source_size = Some(PictureSize { width, height });
+            }),
+            Output::Discarded { reason } => self.metrics.discard(&reason),
+            Output::KeyframeWanted => self.keyframe.notify_one(),
+            Output::Statistics(statistics) => self.count(statistics),
+            Output::Finished => return Flow::Finished,
+            Output::Failed(error) => {
+                warn!(broadcast = %self.live.id, %error, "transcoder gave up");
+                return Flow::Failed;
+            }
+        }
+        Flow::On
+    }
+
+    fn encoded(&mut self, index: usize, unit: &AccessUnit, now: Instant) {
+        let Some(track) = self.tracks.get_mut(index) else {
+            self.metrics.discard("other");
+            return;
+        };
+        if track.push(unit, self.epoch, &self.metrics) {
+            self.publish(index, now);
+            self.list(now);
+            let late = Instant::now().saturating_duration_since(now);
+            self.metrics.publish_lateness.observe(late.as_secs_f64());
+        }
+    }
+
+    fn publish(&mut self, index: usize, now: Instant) {
+        let reports: Vec<Report> = self
+            .tracks
+            .iter()
+            .enumerate()
+            .filter(|&(other, _)| other != index)
+            .filter_map(|(_, track)| track.report())
+            .collect();
+        self.tracks[index].publish(&reports, now);
+    }
+
+    fn publish_all(&mut self, now: Instant) {
+        for index in 0..self.tracks.len() {
+            self.publish(index, now);
+        }
+    }
+
+    /// Lists the broadcast as soon as one part of each rendition exists. All are rendered anew, as
+    /// the first revisions could not report the others.
+    fn list(&mut self, now: Instant) {
+        if self.listing.is_none() || !self.tracks.iter().all(Track::has_media) {
+            return;
+        }
+        let listed: Vec<_> = self.tracks.iter().filter_map(|track| track.listed(&self.timing)).collect();
+        let text = multivariant::render(&self.live.id, &listed, self.timing.frame_rate);
+        self.publish_all(now);
+        if self.live.multivariant.set(text).is_ok()
+            && let Some(listing) = self.listing.take()
+        {
+            debug!(broadcast = %self.live.id, "broadcast is listed");
+            listing(Arc::clone(&self.live));
+        }
+    }
+
+    fn count(&mut self, now: Statistics) {
+        let before = std::mem::replace(&mut self.statistics, now);
+        let busy = now.busy_us.saturating_sub(before.busy_us);
+        let media = now.media - before.media;
+        self.metrics.transcoder_busy.inc_by(std::time::Duration::from_micros(busy).as_secs_f64());
+        self.metrics.transcoder_media.inc_by(media.as_seconds().max(0.0));
+    }
+
+    /// The transcoder died: closes what is open, and plans a new one from the next instant of the
+    /// grid after `newest` on. What it puts out stands behind a discontinuity.
+    pub fn restart(&mut self, newest: MediaTime) {
+        let now = Instant::now();
+        let ends = self.tracks.iter().filter_map(Track::end);
+        let newest = ends.fold(newest, MediaTime::max);
+        let start = self.timing.position(newest).next;
+        let mut had_media = false;
+        for track in &mut self.tracks {
+            had_media |= track.restart(start, &self.metrics);
+        }
+        self.epoch += u64::from(had_media);
+        self.plan.start = start;
+        self.statistics = Statistics::default();
+        if had_media {
+            self.publish_all(now);
+        }
+    }
+
+    /// The end: whatever is open is published; with its end mark unless the broadcast may go on.
+    #[must_use]
+    pub fn end(mut self, cause: Cause) -> BroadcastEnd {
+        let now = Instant::now();
+        for track in &mut self.tracks {
+            track.end_media(cause.is_final(), &self.metrics);
+        }
+        self.publish_all(now);
+        self.list(now);
+        let listed = self.listing.is_none();
+        let longest = self.tracks.iter().map(Track::retention).max();
+        let next_msn = self.tracks.iter().map(Track::msn_after).max();
+        let retained = listed.then(|| Retained {
+            live: self.live,
+            retention: real(longest.unwrap_or_default()),
+            _senders: self.tracks.into_iter().map(Track::into_sender).collect(),
+        });
+        BroadcastEnd { cause, next_msn: next_msn.unwrap_or(0), retained }
+    }
+}
+
+/// The window of a broadcast that is over: its playlists and objects stay as long as it is kept.
+#[derive(Debug)]
+pub struct Retained {
+    live: Arc<LiveBroadcast>,
+    retention: std::time::Duration,
+    _senders: Vec<watch::Sender<Arc<Snapshot>>>,
+}
+
+impl Retained {
+    /// The broadcast as viewers see it.
+    #[must_use]
+    pub fn live(&self) -> &Arc<LiveBroadcast> {
+        &self.live
+    }
+
+    /// How long viewers are still owed it (rfc8216bis 6.2.2).
+    #[must_use]
+    pub fn retention(&self) -> std::time::Duration {
+        self.retention
+    }
+
+    /// Keeps it until its time is over or `cancel` is called, and drops it then.
+    pub async fn hold(self, cancel: CancellationToken) {
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = tokio::time::sleep(self.retention) => {}
+        }
+    }
+}

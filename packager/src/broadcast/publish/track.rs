@@ -1,0 +1,227 @@
+//! One rendition on its way out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use schema::ladder::PictureSize;
+use schema::{AccessUnit, MediaTime, TrackKind};
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use super::{BroadcastMetrics, Subject};
+use crate::codecs::{AudioConfig, VideoConfig};
+use crate::fmp4;
+use crate::ladder::{self, Media, Rendition};
+use crate::live::{LiveRendition, Snapshot};
+use crate::metrics::kind_label;
+use crate::playlist::multivariant::Listed;
+use crate::playlist::{self, NewPart, Report, Window};
+use crate::segment::{Cut, Part, Segmenter};
+use crate::timing::Timing;
+
+/// One rendition: its segmenter, its window and the watch on which it is published.
+pub(super) struct Track {
+    rendition: Rendition,
+    kind: TrackKind,
+    timescale: u32,
+    segmenter: Segmenter,
+    window: Window,
+    sender: watch::Sender<Arc<Snapshot>>,
+    /// Of the newest encoder.
+    audio: Option<AudioConfig>,
+    /// Of the first encoder; it stands in the multivariant playlist.
+    codecs: Option<String>,
+    /// True until the newest encoder's init section is in the window.
+    needs_init: bool,
+    /// True once the newest encoder has put a part out.
+    has_parts: bool,
+    sequence: u32,
+}
+
+impl Track {
+    pub(super) fn new(rendition: Rendition, timing: &Arc<Timing>, subject: &Subject) -> (Self, LiveRendition) {
+        let kind = rendition.kind();
+        let first = playlist::empty(timing, subject.msn_start, Instant::now());
+        let (sender, snapshot) = watch::channel(Arc::new(first));
+        let listed = LiveRendition { name: rendition.name.clone(), kind, snapshot };
+        let msn = subject.msn_start;
+        let window = Window::new(Arc::clone(timing), subject.incarnation, subject.zero, msn);
+        let segmenter = Segmenter::new(kind, Arc::clone(timing), msn, subject.begins);
+        let track = Self {
+            kind,
+            timescale: match kind {
+                TrackKind::Video => fmp4::video_timescale(timing.frame_rate),
+                TrackKind::Audio => crate::timing::AUDIO_RATE,
+            },
+            rendition,
+            segmenter,
+            window,
+            sender,
+            audio: None,
+            codecs: None,
+            needs_init: true,
+            has_parts: false,
+            sequence: 0,
+        };
+        (track, listed)
+    }
+
+    /// Takes the audio encoder's configuration.
+    pub(super) fn configure(&mut self, specific: &[u8]) {
+        match AudioConfig::of(specific) {
+            Ok(config) => self.audio = Some(config),
+            Err(error) => warn!(rendition = %self.rendition.name, %error, "no audio"),
+        }
+    }
+
+    /// Takes a coded unit; true if the list changed.
+    pub(super) fn push(&mut self, unit: &AccessUnit, epoch: u64, metrics: &BroadcastMetrics) -> bool {
+        if self.needs_init && !self.begin(unit, epoch) {
+            metrics.discard("no_configuration");
+            return false;
+        }
+        let cuts = self.segmenter.push(unit);
+        self.apply(cuts, metrics)
+    }
+
+    /// Writes the init section before the first unit of an encoder; false if this unit cannot be the first.
+    fn begin(&mut self, unit: &AccessUnit, epoch: u64) -> bool {
+        let Some((init, codecs)) = self.init(unit) else {
+            return false;
+        };
+        if self.kind == TrackKind::Audio
+            && let Some(audio) = &self.audio
+        {
+            self.timescale = audio.rate;
+        }
+        self.window.set_init(epoch, init);
+        self.codecs.get_or_insert(codecs);
+        self.needs_init = false;
+        true
+    }
+
+    fn init(&self, unit: &AccessUnit) -> Option<(Bytes, String)> {
+        let written = match &self.rendition.media {
+            Media::Video(_) => {
+                let config = VideoConfig::of(&unit.data).ok().filter(|_| unit.random_access)?;
+                fmp4::video_init(&config, self.timescale).map(|init| (init, config.codecs()))
+            }
+            Media::Audio(plan) => {
+                let config = self.audio.as_ref()?;
+                fmp4::audio_init(config, plan.bitrate).map(|init| (init, config.codecs()))
+            }
+        };
+        written.inspect_err(|error| warn!(rendition = %self.rendition.name, %error, "no init section")).ok()
+    }
+
+    /// Carries the segmenter's decisions out; true if the list changed.
+    fn apply(&mut self, cuts: Vec<Cut>, metrics: &BroadcastMetrics) -> bool {
+        let mut changed = false;
+        for cut in cuts {
+            match cut {
+                Cut::Part(part) => {
+                    changed |= self.append(&part, metrics) && self.window.lists_parts();
+                }
+                Cut::SegmentEnd(_) => {
+                    self.window.complete_segment();
+                    let label = kind_label(self.kind);
+                    metrics.segments.with_label_values(&[label]).inc();
+                    changed = true;
+                }
+                Cut::Discarded(reason) => metrics.discard(reason.as_str()),
+                Cut::Hole(length) => {
+                    debug!(rendition = %self.rendition.name, ?length, "hole in the output");
+                    metrics.holes.inc();
+                }
+            }
+        }
+        changed
+    }
+
+    fn append(&mut self, part: &Part, metrics: &BroadcastMetrics) -> bool {
+        self.sequence = self.sequence.wrapping_add(1);
+        let bytes = match fmp4::fragment(self.kind, self.timescale, self.sequence, part) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                warn!(rendition = %self.rendition.name, %error, "a part is lost");
+                metrics.discard("unwritable");
+                return false;
+            }
+        };
+        self.window.append(NewPart {
+            msn: part.msn,
+            start: part.start(),
+            duration: part.duration(),
+            independent: part.independent,
+            bytes,
+        });
+        self.has_parts = true;
+        metrics.parts.with_label_values(&[kind_label(self.kind)]).inc();
+        true
+    }
+
+    /// Renders and publishes the next revision.
+    pub(super) fn publish(&mut self, reports: &[Report], now: Instant) {
+        if self.window.has_media() {
+            let snapshot = self.window.snapshot(reports, now);
+            self.sender.send_replace(Arc::new(snapshot));
+        }
+    }
+
+    /// A new encoder comes; true if the last one had put anything out.
+    pub(super) fn restart(&mut self, start: MediaTime, metrics: &BroadcastMetrics) -> bool {
+        let cuts = self.segmenter.restart(start);
+        self.apply(cuts, metrics);
+        self.needs_init = true;
+        self.audio = None;
+        std::mem::take(&mut self.has_parts)
+    }
+
+    /// Nothing follows: closes the open part, and with it segment and list if the end is final.
+    pub(super) fn end_media(&mut self, is_final: bool, metrics: &BroadcastMetrics) {
+        let cuts = if is_final { self.segmenter.finish() } else { self.segmenter.flush_part() };
+        self.apply(cuts, metrics);
+        if is_final {
+            self.window.end_list();
+        }
+    }
+
+    pub(super) fn has_media(&self) -> bool {
+        self.window.has_media()
+    }
+
+    pub(super) fn end(&self) -> Option<MediaTime> {
+        self.segmenter.end()
+    }
+
+    pub(super) fn report(&self) -> Option<Report> {
+        self.window.report(&self.rendition.name)
+    }
+
+    pub(super) fn retention(&self) -> MediaTime {
+        self.window.retention()
+    }
+
+    /// The lowest number that was never listed.
+    pub(super) fn msn_after(&self) -> u64 {
+        self.window.msn_after()
+    }
+
+    pub(super) fn into_sender(self) -> watch::Sender<Arc<Snapshot>> {
+        self.sender
+    }
+
+    /// As it stands in the multivariant playlist.
+    pub(super) fn listed(&self, timing: &Timing) -> Option<Listed> {
+        Some(Listed {
+            name: self.rendition.name.clone(),
+            codecs: self.codecs.clone()?,
+            bandwidth: ladder::bandwidth(&self.rendition.media, timing),
+            size: match &self.rendition.media {
+                Media::Video(video) => Some(PictureSize { width: video.width, height: video.height }),
+                Media::Audio(_) => None,
+            },
+        })
+    }
+}

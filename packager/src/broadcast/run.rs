@@ -1,0 +1,166 @@
+//! Owns both tasks of a broadcast, and starts the transcoder again when it dies.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use packager_transcode::wire::Output;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::feeding::{Fed, Feeding, Stops};
+use super::publish::{Flow, Publisher};
+use super::restarts::Restarts;
+use super::transcoding::{Ends, TranscoderOutput, Transcoding};
+use super::{BroadcastEnd, Cause};
+
+/// A transcoder that puts nothing out for so long, though it is fed, hangs.
+const HANG: Duration = Duration::from_secs(5);
+/// How long a transcoder may take to finish.
+const FINISH: Duration = Duration::from_secs(3);
+
+/// How one transcoder's life ended.
+struct Life {
+    publisher: Publisher,
+    feeding: Feeding,
+    fed: Fed,
+    flow: Flow,
+}
+
+/// Runs until the feed ends, `cancel` is called or the transcoder dies too often.
+pub(super) async fn run(
+    mut publisher: Publisher,
+    mut feeding: Feeding,
+    transcoding: Arc<dyn Transcoding>,
+    cancel: CancellationToken,
+) -> BroadcastEnd {
+    let mut restarts = Restarts::default();
+    loop {
+        match transcoding.start(publisher.plan()).await {
+            Ok(ends) => {
+                let metrics = publisher.metrics();
+                let Some(life) = live(publisher, feeding, ends, &cancel).await else {
+                    metrics.transcoder_failures.inc();
+                    return lost();
+                };
+                (publisher, feeding) = (life.publisher, life.feeding);
+                if let Some(cause) = cause(life.fed) {
+                    return publisher.end(cause);
+                }
+                warn!(broadcast = %publisher.id(), flow = ?life.flow, "transcoder died");
+            }
+            Err(error) => warn!(broadcast = %publisher.id(), %error, "transcoder did not start"),
+        }
+        let Some(delay) = restarts.next(Instant::now()) else {
+            error!(broadcast = %publisher.id(), "transcoder died too often; the broadcast ends");
+            publisher.metrics().transcoder_failures.inc();
+            return publisher.end(Cause::TranscoderFailed);
+        };
+        tokio::select! {
+            () = cancel.cancelled() => return publisher.end(Cause::Shutdown),
+            () = sleep(delay) => {}
+        }
+        publisher.metrics().transcoder_restarts.inc();
+        publisher.restart(feeding.newest());
+        feeding.restart();
+    }
+}
+
+/// Why the broadcast is over, if it is.
+fn cause(fed: Fed) -> Option<Cause> {
+    match fed {
+        Fed::Ended(end) => Some(Cause::Session(end)),
+        Fed::Cancelled => Some(Cause::Shutdown),
+        Fed::Gone => None,
+    }
+}
+
+/// One of our tasks panicked, and took what it owned with it.
+fn lost() -> BroadcastEnd {
+    BroadcastEnd { cause: Cause::TranscoderFailed, next_msn: 0, retained: None }
+}
+
+enum Done {
+    Feeding(Feeding, Fed),
+    Publishing(Publisher, Flow),
+}
+
+/// Both tasks over one transcoder, until both are done; `None` if one panicked.
+async fn live(
+    publisher: Publisher,
+    feeding: Feeding,
+    (input, output): Ends,
+    cancel: &CancellationToken,
+) -> Option<Life> {
+    let gone = CancellationToken::new();
+    let hurry = CancellationToken::new();
+    let stops = Stops { cancel: cancel.clone(), gone: gone.clone() };
+    let fed_units = feeding.fed();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let (feeding, fed) = feeding.run(input, stops).await;
+        Done::Feeding(feeding, fed)
+    });
+    tasks.spawn(publishing(publisher, output, fed_units, hurry.clone()));
+    let (mut fed_side, mut published_side) = (None, None);
+    let mut deadline = None;
+    while fed_side.is_none() || published_side.is_none() {
+        tokio::select! {
+            done = tasks.join_next() => match done? {
+                Ok(Done::Feeding(feeding, fed)) => {
+                    fed_side = Some((feeding, fed));
+                    deadline = Some(Instant::now() + FINISH);
+                }
+                Ok(Done::Publishing(publisher, flow)) => {
+                    published_side = Some((publisher, flow));
+                    gone.cancel();
+                }
+                Err(panic) => {
+                    error!(%panic, "a task of a broadcast failed");
+                    return None;
+                }
+            },
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                hurry.cancel();
+                deadline = None;
+            }
+        }
+    }
+    let ((feeding, fed), (publisher, flow)) = (fed_side?, published_side?);
+    Some(Life { publisher, feeding, fed, flow })
+}
+
+/// The second task: from the transcoder into the playlists.
+async fn publishing(
+    mut publisher: Publisher,
+    mut output: Box<dyn TranscoderOutput>,
+    fed: Arc<AtomicU64>,
+    hurry: CancellationToken,
+) -> Done {
+    let mut fed_before = fed.load(Ordering::Relaxed);
+    let flow = loop {
+        let next: Option<Output> = tokio::select! {
+            biased;
+            next = timeout(HANG, output.next()) => {
+                let fed_now = fed.load(Ordering::Relaxed);
+                let Ok(next) = next else {
+                    if fed_now > fed_before {
+                        break Flow::Hung;
+                    }
+                    continue;
+                };
+                fed_before = fed_now;
+                next
+            }
+            () = hurry.cancelled() => break Flow::Hung,
+        };
+        let Some(next) = next else { break Flow::Gone };
+        match publisher.handle(next, std::time::Instant::now()) {
+            Flow::On => {}
+            flow => break flow,
+        }
+    };
+    Done::Publishing(publisher, flow)
+}

@@ -1,0 +1,78 @@
+//! The seam to a transcoder: how one is started, and its two ends. Tests script it without FFmpeg.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use packager_transcode::process::{Worker, WorkerCommand, WorkerInput, WorkerOutput};
+use packager_transcode::wire::{Input, Output, Plan};
+use thiserror::Error;
+use tracing::debug;
+
+/// A future of this seam.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why a transcoder cannot be used (any more).
+#[derive(Debug, Error)]
+pub enum TranscodingError {
+    /// It could not be started.
+    #[error("the transcoder cannot be started: {0}")]
+    Start(String),
+    /// It is gone and takes nothing more.
+    #[error("the transcoder is gone")]
+    Gone,
+}
+
+/// Both ends of a running transcoder. It goes away when both are dropped.
+pub type Ends = (Box<dyn TranscoderInput>, Box<dyn TranscoderOutput>);
+
+/// Starts transcoders.
+pub trait Transcoding: Send + Sync {
+    /// Starts one for `plan`. The plan has been handed over: [`Input::Start`] is not sent again.
+    fn start(&self, plan: Plan) -> Pending<'_, Result<Ends, TranscodingError>>;
+}
+
+/// Where a transcoder is fed.
+pub trait TranscoderInput: Send {
+    /// Hands one message over, waiting while the transcoder is full.
+    fn send(&mut self, input: Input) -> Pending<'_, Result<(), TranscodingError>>;
+}
+
+/// Where a transcoder's work comes out.
+pub trait TranscoderOutput: Send {
+    /// The next message; `None` when the transcoder is gone. Dropping the future loses nothing.
+    fn next(&mut self) -> Pending<'_, Option<Output>>;
+}
+
+/// Transcoders that are workers of `packager_transcode`.
+#[derive(Debug, Clone)]
+pub struct WorkerProcess(pub WorkerCommand);
+
+impl Transcoding for WorkerProcess {
+    fn start(&self, plan: Plan) -> Pending<'_, Result<Ends, TranscodingError>> {
+        Box::pin(async move {
+            let worker = Worker::start(&self.0, plan).map_err(|error| TranscodingError::Start(error.to_string()))?;
+            let (input, output) = worker.split();
+            let ends: Ends = (Box::new(input), Box::new(output));
+            Ok(ends)
+        })
+    }
+}
+
+impl TranscoderInput for WorkerInput {
+    fn send(&mut self, input: Input) -> Pending<'_, Result<(), TranscodingError>> {
+        Box::pin(async move { WorkerInput::send(self, input).await.map_err(|_| TranscodingError::Gone) })
+    }
+}
+
+impl TranscoderOutput for WorkerOutput {
+    fn next(&mut self) -> Pending<'_, Option<Output>> {
+        Box::pin(async move {
+            let output = WorkerOutput::next(self).await;
+            if output.is_none() {
+                let end = self.ended().await;
+                debug!(%end, "worker is gone");
+            }
+            output
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! Writes a media playlist (rfc8216bis 4.4). Durations have five decimals, so that their sum stays
+//! within a frame of the media over any window.
+//!
+//! `EXT-X-VERSION` is 6, what `EXT-X-MAP` needs and nothing more (rfc8216bis 8): the low-latency tags
+//! need no version of their own. It becomes 9 with delta updates.
+
+use std::fmt::Write;
+
+use chrono::{DateTime, SecondsFormat};
+use schema::{MediaTime, UnixMicros};
+
+use super::{Report, Segment, Window};
+use crate::live::Name;
+
+const VERSION: u32 = 6;
+
+/// Renders `window`, which has media.
+pub(super) fn media(window: &Window, reports: &[Report], hint: Option<&str>) -> String {
+    let mut out = String::with_capacity(8 * 1024);
+    write_all(&mut out, window, reports, hint).expect("writing to a string does not fail");
+    out
+}
+
+fn write_all(out: &mut String, window: &Window, reports: &[Report], hint: Option<&str>) -> std::fmt::Result {
+    header(out, window)?;
+    let open = window.open.as_ref().filter(|_| window.lists_parts());
+    let parts_from = parts_from(window);
+    let mut init = None;
+    for segment in window.segments.iter().chain(open) {
+        opening(out, window, segment, init)?;
+        init = Some(segment.init);
+        if window.lists_parts() && segment.start >= parts_from {
+            parts(out, window, segment)?;
+        }
+        if segment.objects.whole.is_some() {
+            let name = Name::Segment(window.incarnation, segment.msn);
+            writeln!(out, "#EXTINF:{:.5},\n{name}", segment.duration.as_seconds())?;
+        }
+    }
+    if let Some(hint) = hint {
+        writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{hint}\"")?;
+    }
+    if window.lists_parts() {
+        for report in reports {
+            writeln!(
+                out,
+                "#EXT-X-RENDITION-REPORT:URI=\"../{}/index.m3u8\",LAST-MSN={},LAST-PART={}",
+                report.name, report.last_msn, report.last_part
+            )?;
+        }
+    }
+    if window.ended {
+        writeln!(out, "#EXT-X-ENDLIST")?;
+    }
+    Ok(())
+}
+
+/// What never changes, and the two counters.
+fn header(out: &mut String, window: &Window) -> std::fmt::Result {
+    let timing = &window.timing;
+    writeln!(out, "#EXTM3U\n#EXT-X-VERSION:{VERSION}")?;
+    writeln!(out, "#EXT-X-TARGETDURATION:{}", timing.target_duration_s)?;
+    write!(out, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES")?;
+    if let Some(hold_back) = timing.part_hold_back {
+        write!(out, ",PART-HOLD-BACK={:.3}", hold_back.as_seconds())?;
+    }
+    writeln!(out, ",HOLD-BACK={:.1}", timing.hold_back.as_seconds())?;
+    if let Some(target) = timing.part_target {
+        writeln!(out, "#EXT-X-PART-INF:PART-TARGET={:.3}", target.as_seconds())?;
+    }
+    let first = window.segments.front().or(window.open.as_ref());
+    let first_msn = first.map_or(window.next_msn, |first| first.msn);
+    writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{first_msn}")?;
+    let before = first.map_or(0, |first| first.epoch - first.discontinuities);
+    writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{before}")
+}
+
+/// Parts of segments that begin more than three target durations before the end are not listed any
+/// more (rfc8216bis 6.2.2). A segment lists all of its parts or none: players count them.
+fn parts_from(window: &Window) -> MediaTime {
+    window.end() - MediaTime(window.timing.segment.0 * 3)
+}
+
+/// The tags that stand before the first part of a segment (rfc8216bis 4.4.4.9).
+fn opening(out: &mut String, window: &Window, segment: &Segment, init: Option<u32>) -> std::fmt::Result {
+    for _ in 0..segment.discontinuities {
+        writeln!(out, "#EXT-X-DISCONTINUITY")?;
+    }
+    if init != Some(segment.init) {
+        let name = Name::Init(window.incarnation, segment.init);
+        writeln!(out, "#EXT-X-MAP:URI=\"{name}\"")?;
+    }
+    let date = date_time(window.zero.plus(segment.start));
+    writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{date}")
+}
+
+fn parts(out: &mut String, window: &Window, segment: &Segment) -> std::fmt::Result {
+    for (part, index) in segment.parts.iter().zip(0..) {
+        let name = Name::Part(window.incarnation, segment.msn, index);
+        let duration = part.duration.as_seconds();
+        write!(out, "#EXT-X-PART:DURATION={duration:.5},URI=\"{name}\"")?;
+        let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
+        writeln!(out, "{independent}")?;
+    }
+    Ok(())
+}
+
+/// ISO 8601 in UTC, with milliseconds.
+fn date_time(time: UnixMicros) -> String {
+    DateTime::from_timestamp_micros(time.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
+}

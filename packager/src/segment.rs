@@ -1,0 +1,272 @@
+//! Where a rendition is cut: coded units in, parts and segment ends out.
+//!
+//! Every rendition of a broadcast runs its own segmenter over the same [`Timing`], so all cut at the
+//! same instants: video begins on them, audio at its first frame boundary at or after them. Knows no
+//! container, no playlist and no clock.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use schema::{AccessUnit, MediaTime, TrackKind};
+
+use crate::timing::{AUDIO_FRAME_SAMPLES, AUDIO_RATE, TOLERANCE, Timing};
+
+/// One coded unit on a timeline without rounding gaps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// When it is decoded: where the one before ends, but for true holes.
+    pub start: MediaTime,
+    /// Where it ends.
+    pub end: MediaTime,
+    /// When it is shown, after `start`.
+    pub shown_after: MediaTime,
+    /// True if decoding can start here.
+    pub random_access: bool,
+    /// The coded bytes, as they came.
+    pub data: Bytes,
+}
+
+/// One part, closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The media sequence number of its segment.
+    pub msn: u64,
+    /// Its number within the segment.
+    pub index: u32,
+    /// Its samples, at least one.
+    pub samples: Vec<Sample>,
+    /// True if it begins with a sample at which decoding can start.
+    pub independent: bool,
+}
+
+impl Part {
+    /// When it begins.
+    #[must_use]
+    pub fn start(&self) -> MediaTime {
+        self.samples.first().map_or(MediaTime::ZERO, |sample| sample.start)
+    }
+
+    /// How long it is.
+    #[must_use]
+    pub fn duration(&self) -> MediaTime {
+        self.samples.last().map_or(MediaTime::ZERO, |sample| sample.end) - self.start()
+    }
+}
+
+/// Why a unit was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discard {
+    /// Before the beginning of the output, such as the priming of an audio encoder.
+    BeforeStart,
+    /// A segment must begin with an IDR, and this is none.
+    NotRandomAccess,
+    /// It overlaps what came before.
+    Overlap,
+}
+
+impl Discard {
+    /// The word used in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BeforeStart => "before_start",
+            Self::NotRandomAccess => "not_random_access",
+            Self::Overlap => "overlap",
+        }
+    }
+}
+
+/// What a segmenter says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cut {
+    /// A part is complete.
+    Part(Part),
+    /// The segment of that number is complete; its last part came just before.
+    SegmentEnd(u64),
+    /// A unit was left out.
+    Discarded(Discard),
+    /// The timeline has a hole of this length before the next sample.
+    Hole(MediaTime),
+}
+
+/// The segmenter of one rendition.
+#[derive(Debug)]
+pub struct Segmenter {
+    kind: TrackKind,
+    timing: Arc<Timing>,
+    start: MediaTime,
+    next_msn: u64,
+    open: Option<Open>,
+    samples: Vec<Sample>,
+    end: Option<MediaTime>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    msn: u64,
+    segment: i64,
+    part: i64,
+    parts: u32,
+    next: MediaTime,
+    next_is_segment: bool,
+}
+
+impl Segmenter {
+    /// A segmenter whose first segment has the number `first_msn`; nothing before `start` gets through.
+    #[must_use]
+    pub fn new(kind: TrackKind, timing: Arc<Timing>, first_msn: u64, start: MediaTime) -> Self {
+        Self {
+            kind,
+            timing,
+            start: start.max(MediaTime::ZERO),
+            next_msn: first_msn,
+            open: None,
+            samples: Vec::new(),
+            end: None,
+        }
+    }
+
+    /// Takes the next unit. A part is said to be complete with its last unit, never later.
+    pub fn push(&mut self, unit: &AccessUnit) -> Vec<Cut> {
+        let mut cuts = Vec::new();
+        match self.accept(unit, &mut cuts) {
+            Ok(sample) => self.append(sample, &mut cuts),
+            Err(reason) => cuts.push(Cut::Discarded(reason)),
+        }
+        cuts
+    }
+
+    /// The encoder began anew: closes what is open; the next unit begins a segment, behind a discontinuity.
+    pub fn restart(&mut self, start: MediaTime) -> Vec<Cut> {
+        let cuts = self.finish();
+        self.start = start.max(self.end.unwrap_or(MediaTime::ZERO));
+        self.end = None;
+        cuts
+    }
+
+    /// Closes the open part, and leaves its segment open.
+    pub fn flush_part(&mut self) -> Vec<Cut> {
+        let mut cuts = Vec::new();
+        self.close_part(&mut cuts);
+        cuts
+    }
+
+    /// Closes the open part and its segment.
+    pub fn finish(&mut self) -> Vec<Cut> {
+        let mut cuts = Vec::new();
+        self.close_segment(&mut cuts);
+        cuts
+    }
+
+    /// Where the last sample ends.
+    #[must_use]
+    pub fn end(&self) -> Option<MediaTime> {
+        self.end
+    }
+
+    /// Puts the unit on the timeline, and closes what it does not belong to any more.
+    fn accept(&mut self, unit: &AccessUnit, cuts: &mut Vec<Cut>) -> Result<Sample, Discard> {
+        let duration = unit.duration.unwrap_or_else(|| self.usual_duration());
+        if unit.dts + TOLERANCE < self.start {
+            return Err(Discard::BeforeStart);
+        }
+        let start = self.place(unit.dts, duration, cuts)?;
+        let end = (unit.dts + duration).max(start + MediaTime(1));
+        self.close_before(start, end, cuts);
+        if self.open.is_none() && self.kind == TrackKind::Video && !unit.random_access {
+            return Err(Discard::NotRandomAccess);
+        }
+        Ok(Sample {
+            start,
+            end,
+            shown_after: unit.pts - unit.dts,
+            random_access: unit.random_access || self.kind == TrackKind::Audio,
+            data: unit.data.clone(),
+        })
+    }
+
+    /// Joins the unit to the one before where they are less than half a unit apart.
+    fn place(&self, dts: MediaTime, duration: MediaTime, cuts: &mut Vec<Cut>) -> Result<MediaTime, Discard> {
+        let dts = dts.max(self.start);
+        let Some(expected) = self.end else {
+            return Ok(dts);
+        };
+        let apart = dts - expected;
+        if apart.abs().0 * 2 <= duration.0 {
+            return Ok(expected);
+        }
+        if apart.0 < 0 {
+            return Err(Discard::Overlap);
+        }
+        cuts.push(Cut::Hole(apart));
+        Ok(dts)
+    }
+
+    /// Closes what the sample from `start` to `end` lies beyond, or would make too long.
+    fn close_before(&mut self, start: MediaTime, end: MediaTime, cuts: &mut Vec<Cut>) {
+        let Some(open) = self.open else { return };
+        let at = self.timing.position(start);
+        let too_long = |first: &Sample| {
+            let target = self.timing.part_target;
+            target.is_some_and(|target| end - first.start > target)
+        };
+        if at.segment != open.segment {
+            self.close_segment(cuts);
+        } else if at.part != open.part || self.samples.first().is_some_and(too_long) {
+            self.close_part(cuts);
+        }
+    }
+
+    fn append(&mut self, sample: Sample, cuts: &mut Vec<Cut>) {
+        let at = self.timing.position(sample.start);
+        let next_msn = self.next_msn;
+        let open = self.open.get_or_insert(Open {
+            msn: next_msn,
+            segment: at.segment,
+            part: at.part,
+            parts: 0,
+            next: at.next,
+            next_is_segment: at.next_is_segment,
+        });
+        if self.samples.is_empty() {
+            (open.part, open.next, open.next_is_segment) = (at.part, at.next, at.next_is_segment);
+        }
+        let (next, next_is_segment) = (open.next, open.next_is_segment);
+        if let Some(before) = self.samples.last_mut() {
+            before.end = sample.start;
+        }
+        let end = sample.end;
+        self.end = Some(end);
+        self.samples.push(sample);
+        if end + TOLERANCE >= next {
+            if next_is_segment {
+                self.close_segment(cuts);
+            } else {
+                self.close_part(cuts);
+            }
+        }
+    }
+
+    fn close_part(&mut self, cuts: &mut Vec<Cut>) {
+        let Some(open) = &mut self.open else { return };
+        let samples = std::mem::take(&mut self.samples);
+        let Some(first) = samples.first() else { return };
+        cuts.push(Cut::Part(Part { msn: open.msn, index: open.parts, independent: first.random_access, samples }));
+        open.parts += 1;
+    }
+
+    fn close_segment(&mut self, cuts: &mut Vec<Cut>) {
+        self.close_part(cuts);
+        if let Some(open) = self.open.take() {
+            cuts.push(Cut::SegmentEnd(open.msn));
+            self.next_msn = open.msn + 1;
+        }
+    }
+
+    fn usual_duration(&self) -> MediaTime {
+        match self.kind {
+            TrackKind::Video => self.timing.frame_rate.frame(),
+            TrackKind::Audio => MediaTime::from_ticks(AUDIO_FRAME_SAMPLES, AUDIO_RATE),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! All times of a live window, derived once from the latency profile and the output frame rate.
+//!
+//! Nothing here ever changes in a playlist's life: players give a stream up whose targets move.
+//! Knows no units and no playlists.
+
+use schema::MediaTime;
+use schema::ladder::{FrameRate, LatencyProfile};
+
+/// A unit that ends this close before an instant reaches it: half the smallest clock tick that
+/// anybody rounds to, and far below any frame.
+pub const TOLERANCE: MediaTime = MediaTime(MediaTime::PER_SECOND / 10_000);
+/// Samples in one AAC frame.
+pub const AUDIO_FRAME_SAMPLES: i64 = 1_024;
+/// The sample rate of the audio rendition, in Hz.
+pub const AUDIO_RATE: u32 = 48_000;
+/// A live list holds at least this many segments (authoring rules, 8.11).
+const LISTED_SEGMENTS_MIN: i64 = 6;
+/// A live list holds at least this much media, in seconds.
+const LISTED_SECONDS_MIN: i64 = 30;
+/// A low-latency list holds no more segments than this.
+pub const LISTED_SEGMENTS_MAX: i64 = 300;
+/// Where a profile has no parts, a segment is still written in chunks of about this length.
+const CHUNK_WITHOUT_PARTS: MediaTime = MediaTime::SECOND;
+
+/// Which kinds of track a broadcast has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tracks {
+    /// Pictures.
+    pub video: bool,
+    /// Sound.
+    pub audio: bool,
+}
+
+/// The times of a live window. The same for all renditions of a broadcast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// The frame rate of the grid on which everything is cut.
+    pub frame_rate: FrameRate,
+    /// The length of a segment; IDRs lie at the first picture at or after its multiples.
+    pub segment: MediaTime,
+    /// Pictures in a part; the last part of a segment may have fewer.
+    pub part_frames: i64,
+    /// `PART-TARGET`, whole milliseconds; `None` where the profile has no parts.
+    pub part_target: Option<MediaTime>,
+    /// `EXT-X-TARGETDURATION`, in seconds.
+    pub target_duration_s: u32,
+    /// `PART-HOLD-BACK`: three times `part_target` (authoring rules, 14.3).
+    pub part_hold_back: Option<MediaTime>,
+    /// `HOLD-BACK`: three target durations (rfc8216bis 4.4.3.8).
+    pub hold_back: MediaTime,
+    /// How many complete segments the live list holds.
+    pub listed_segments: usize,
+}
+
+/// Where a time lies on the grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The segment's number, counted from time zero.
+    pub segment: i64,
+    /// The part's number within the segment's grid.
+    pub part: i64,
+    /// The next instant at which a part, and perhaps a segment, is cut.
+    pub next: MediaTime,
+    /// True if a segment begins at `next`.
+    pub next_is_segment: bool,
+}
+
+impl Timing {
+    /// The times of a broadcast of this profile. An audio-only broadcast takes any frame rate as its grid.
+    #[must_use]
+    pub fn new(profile: LatencyProfile, frame_rate: FrameRate, tracks: Tracks) -> Self {
+        let segment = profile.segment();
+        let wish = profile.part().unwrap_or(CHUNK_WITHOUT_PARTS);
+        let part_frames = part_frames(wish, segment, frame_rate);
+        let part_target = profile.part().map(|_| part_target(frame_rate.time_of(part_frames), tracks));
+        let seconds = segment.0 / MediaTime::PER_SECOND;
+        let listed = (LISTED_SECONDS_MIN + seconds - 1) / seconds;
+        let listed = listed.clamp(LISTED_SEGMENTS_MIN, LISTED_SEGMENTS_MAX);
+        Self {
+            frame_rate,
+            segment,
+            part_frames,
+            part_target,
+            target_duration_s: u32::try_from(seconds).unwrap_or(1),
+            part_hold_back: part_target.map(|target| MediaTime(target.0 * 3)),
+            hold_back: MediaTime(segment.0 * 3),
+            listed_segments: usize::try_from(listed).unwrap_or(6),
+        }
+    }
+
+    /// Where `time` lies. Audio that begins between two instants belongs to the earlier one.
+    #[must_use]
+    pub fn position(&self, time: MediaTime) -> Position {
+        let time = time + TOLERANCE;
+        let frame = self.frame_at(time);
+        let mut segment = time.0.div_euclid(self.segment.0);
+        if self.first_frame(segment) > frame {
+            segment -= 1;
+        }
+        let first = self.first_frame(segment);
+        let end = self.first_frame(segment + 1);
+        let part = (frame - first) / self.part_frames;
+        let next = (first + (part + 1) * self.part_frames).min(end);
+        Position { segment, part, next: self.frame_rate.time_of(next), next_is_segment: next == end }
+    }
+
+    /// The first picture at or after the beginning of that segment.
+    fn first_frame(&self, segment: i64) -> i64 {
+        let (product, per_frame) = self.in_frames(i128::from(segment) * i128::from(self.segment.0));
+        narrow((product + per_frame - 1).div_euclid(per_frame))
+    }
+
+    /// The last picture at or before `time`.
+    fn frame_at(&self, time: MediaTime) -> i64 {
+        let (product, per_frame) = self.in_frames(i128::from(time.0));
+        narrow(product.div_euclid(per_frame))
+    }
+
+    /// `time` in frames, as numerator and denominator.
+    fn in_frames(&self, time: i128) -> (i128, i128) {
+        let rate = self.frame_rate;
+        let unit = i128::from(MediaTime::PER_SECOND) * i128::from(rate.denominator.max(1));
+        (time * i128::from(rate.numerator.max(1)), unit)
+    }
+}
+
+fn narrow(value: i128) -> i64 {
+    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// Pictures in a part: the count nearest to the wish that divides the segment, or at least leaves
+/// no splinter (under half a part) at its end.
+fn part_frames(wish: MediaTime, segment: MediaTime, rate: FrameRate) -> i64 {
+    let frame = rate.frame().0.max(1);
+    let nearest = ((wish.0 + frame / 2) / frame).max(1);
+    let in_segment = ((segment.0 + frame - 1) / frame).max(1);
+    let fits = |count: i64| {
+        let rest = in_segment % count;
+        rest == 0 || rest * 2 >= count
+    };
+    (0..=nearest / 4)
+        .flat_map(|step| [nearest + step, nearest - step])
+        .find(|&count| count >= 1 && fits(count))
+        .unwrap_or(nearest)
+}
+
+/// The larger of the video part and the audio frames that cover it, rounded up to the millisecond.
+fn part_target(video: MediaTime, tracks: Tracks) -> MediaTime {
+    let frame = MediaTime::from_ticks(AUDIO_FRAME_SAMPLES, AUDIO_RATE).0;
+    let cover = (video.0 + frame - 1) / frame * frame;
+    let longest = if tracks.audio { cover } else { video.0 };
+    let milli = MediaTime::from_millis(1).0;
+    MediaTime((longest + milli - 1) / milli * milli)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BOTH: Tracks = Tracks { video: true, audio: true };
+
+    fn usual_rates() -> Vec<FrameRate> {
+        crate::frame_rate::USUAL.to_vec()
+    }
+
+    fn profiles() -> [LatencyProfile; 4] {
+        use LatencyProfile::{Classic, Low, Relaxed, Ultra};
+        [Ultra, Low, Relaxed, Classic]
+    }
+
+    #[test]
+    fn at_30_fps_the_part_targets_are_those_of_the_design() {
+        let target = |profile| Timing::new(profile, FrameRate::THIRTY, BOTH).part_target;
+        assert_eq!(target(LatencyProfile::Ultra), Some(MediaTime::from_millis(214)));
+        assert_eq!(target(LatencyProfile::Low), Some(MediaTime::from_millis(342)));
+        assert_eq!(target(LatencyProfile::Relaxed), Some(MediaTime::from_millis(1003)));
+        assert_eq!(target(LatencyProfile::Classic), None);
+    }
+
+    #[test]
+    fn hold_backs_are_three_times_their_targets_and_the_list_is_long_enough() {
+        for profile in profiles() {
+            for rate in usual_rates() {
+                let timing = Timing::new(profile, rate, BOTH);
+                assert_eq!(timing.part_hold_back.map(|time| time.0), timing.part_target.map(|time| time.0 * 3));
+                assert_eq!(timing.hold_back.0, i64::from(timing.target_duration_s) * 3 * MediaTime::PER_SECOND);
+                assert!((6..=300).contains(&timing.listed_segments));
+                let listed = timing.listed_segments as i64 * timing.segment.0;
+                assert!(listed >= 30 * MediaTime::PER_SECOND);
+            }
+        }
+    }
+
+    /// The lengths of all parts that are not the last of their segment, and of all segments, when
+    /// frames of `frame` length are cut at the first boundary at or after each instant.
+    fn cut(timing: &Timing, frame: impl Fn(i64) -> MediaTime) -> (Vec<MediaTime>, Vec<MediaTime>) {
+        let (mut inner, mut segments) = (Vec::new(), Vec::new());
+        let mut part_start = frame(0);
+        let mut segment_start = None;
+        let mut at = timing.position(part_start);
+        for index in 1..20_000 {
+            let boundary = frame(index);
+            if boundary + TOLERANCE < at.next {
+                continue;
+            }
+            if at.next_is_segment {
+                if let Some(start) = segment_start {
+                    segments.push(boundary - start);
+                }
+                segment_start = Some(boundary);
+            } else if segment_start.is_some() {
+                inner.push(boundary - part_start);
+            }
+            part_start = boundary;
+            at = timing.position(boundary);
+        }
+        (inner, segments)
+    }
+
+    proptest! {
+        #[test]
+        fn whole_frames_always_fill_85_to_100_percent_of_the_part_target(
+            profile in prop::sample::select(profiles().to_vec()),
+            rate in prop::sample::select(usual_rates()),
+            offset in 0_i64..1024,
+        ) {
+            let timing = Timing::new(profile, rate, BOTH);
+            let video = cut(&timing, |index| rate.time_of(index));
+            let audio = cut(&timing, |index| MediaTime::from_ticks(index * 1024 + offset, 48_000));
+            for (inner, segments) in [video, audio] {
+                prop_assert!(!segments.is_empty());
+                if let Some(target) = timing.part_target {
+                    for part in inner {
+                        prop_assert!(part <= target, "{part:?} over {target:?}");
+                        prop_assert!(part.0 * 100 >= target.0 * 85, "{part:?} under 85% of {target:?}");
+                    }
+                }
+                for segment in segments {
+                    prop_assert!(segment.as_seconds().round() <= f64::from(timing.target_duration_s));
+                }
+            }
+        }
+
+        #[test]
+        fn the_next_instant_is_after_the_time_and_its_position_begins_there(
+            profile in prop::sample::select(profiles().to_vec()),
+            rate in prop::sample::select(usual_rates()),
+            millis in 0_i64..1_000_000_000,
+        ) {
+            let timing = Timing::new(profile, rate, BOTH);
+            let time = MediaTime::from_millis(millis);
+            let at = timing.position(time);
+            prop_assert!(at.next > time);
+            let then = timing.position(at.next);
+            if at.next_is_segment {
+                prop_assert_eq!((then.segment, then.part), (at.segment + 1, 0));
+            } else {
+                prop_assert_eq!((then.segment, then.part), (at.segment, at.part + 1));
+            }
+        }
+    }
+}
