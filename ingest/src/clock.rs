@@ -1,0 +1,181 @@
+//! The broadcast clock: RTP time, arrivals and sender reports to one [`MediaTime`] for all tracks.
+//!
+//! A track starts where its first unit arrived. Once two tracks have plausible sender reports, the
+//! video track is slewed towards the offset that the publisher's wall clock gives, never stepped;
+//! the audio track leads, as its samples cannot be stretched. Works without any report.
+//!
+//! Reads no clock: arrivals and the wall-clock reading of zero are passed in. Expects no B-frames,
+//! which no WHIP publisher sends: a timestamp that goes back is held at the last one.
+
+use std::time::{Duration, Instant};
+
+use schema::{MediaTime, TrackKind, UnixMicros};
+
+mod report;
+
+pub use report::{Ignored, Report};
+
+/// The most that a track is slewed, in thousandths of its media time: 5 ms in a second.
+pub const SLEW_PER_MILLE: i64 = 5;
+/// A timestamp that goes this much another way than its arrival is a new start of the track's RTP clock.
+pub const JUMP: MediaTime = MediaTime(10 * MediaTime::PER_SECOND);
+/// A wished correction beyond this is not believed.
+pub const CORRECTION_MAX: MediaTime = MediaTime(3 * MediaTime::PER_SECOND);
+
+/// The start of a broadcast's time: the arrival of its first packet.
+#[derive(Debug, Clone, Copy)]
+pub struct Zero {
+    /// When it came.
+    pub arrival: Instant,
+    /// What the wall clock showed then.
+    pub wall: UnixMicros,
+}
+
+/// One clock for all tracks of a session.
+#[derive(Debug)]
+pub struct BroadcastClock {
+    zero: Zero,
+    tracks: Vec<TrackClock>,
+}
+
+/// The clock of one track.
+#[derive(Debug)]
+struct TrackClock {
+    kind: TrackKind,
+    rate: u32,
+    /// `None` before the track's first unit.
+    running: Option<Running>,
+    /// The last report that was believed, in extended RTP time.
+    report: Option<Believed>,
+    /// The last report that was not believed for its jump; the next may confirm it.
+    doubted: Option<Believed>,
+}
+
+/// A sender report that was believed.
+#[derive(Debug, Clone, Copy)]
+struct Believed {
+    ntp: u64,
+    /// In ticks since the track's first unit.
+    ticks: i64,
+}
+
+/// A track that has begun.
+#[derive(Debug)]
+struct Running {
+    /// The RTP timestamp of the last unit, and its ticks since the first.
+    timestamp: u32,
+    ticks: i64,
+    arrival: Instant,
+    /// The media time of tick 0, before any correction.
+    base: MediaTime,
+    correction: MediaTime,
+    wished: MediaTime,
+    /// The last time given out.
+    last: MediaTime,
+}
+
+impl BroadcastClock {
+    /// A clock whose time starts at `zero`, for tracks of these kinds and RTP clock rates (ticks per second).
+    #[must_use]
+    pub fn new(zero: Zero, tracks: &[(TrackKind, u32)]) -> Self {
+        let track = |&(kind, rate): &(TrackKind, u32)| TrackClock {
+            kind,
+            rate: rate.max(1),
+            running: None,
+            report: None,
+            doubted: None,
+        };
+        Self { zero, tracks: tracks.iter().map(track).collect() }
+    }
+
+    /// The wall-clock reading of media time zero.
+    #[must_use]
+    pub fn zero(&self) -> UnixMicros {
+        self.zero.wall
+    }
+
+    /// The media time of a unit of `track`: never less than that of the one before. `None` for an unknown track.
+    pub fn stamp(&mut self, track: usize, rtp: u32, arrival: Instant) -> Option<MediaTime> {
+        let zero = self.zero.arrival;
+        let track = self.tracks.get_mut(track)?;
+        let since_zero = media_between(zero, arrival);
+        let rate = track.rate;
+        let Some(running) = &mut track.running else {
+            track.running = Some(Running::start(rtp, arrival, since_zero));
+            return Some(since_zero);
+        };
+        if running.advance(rtp, arrival, rate) {
+            return Some(running.last);
+        }
+        let base = since_zero.max(running.last);
+        track.running = Some(Running::start(rtp, arrival, base));
+        track.report = None;
+        track.doubted = None;
+        Some(base)
+    }
+
+    /// The correction between video and audio that is still to be slewed; `None` before both have reports.
+    #[must_use]
+    pub fn skew(&self) -> Option<MediaTime> {
+        let [video, audio] = self.pair()?;
+        video.report.and(audio.report)?;
+        let running = video.running.as_ref()?;
+        Some(running.wished - running.correction)
+    }
+
+    /// The video and the audio track, if there are both.
+    fn pair(&self) -> Option<[&TrackClock; 2]> {
+        let of = |kind| self.tracks.iter().find(|track| track.kind == kind);
+        Some([of(TrackKind::Video)?, of(TrackKind::Audio)?])
+    }
+}
+
+impl Running {
+    fn start(timestamp: u32, arrival: Instant, base: MediaTime) -> Self {
+        Self { timestamp, ticks: 0, arrival, base, correction: MediaTime::ZERO, wished: MediaTime::ZERO, last: base }
+    }
+
+    /// Goes on to the next unit; false if its timestamp jumped, and nothing was changed.
+    fn advance(&mut self, timestamp: u32, arrival: Instant, rate: u32) -> bool {
+        let ticks = ticks_between(self.timestamp, timestamp);
+        let elapsed = MediaTime::from_ticks(ticks, rate);
+        if (elapsed - media_between(self.arrival, arrival)).abs() > JUMP {
+            return false;
+        }
+        self.timestamp = timestamp;
+        self.ticks += ticks;
+        self.arrival = arrival;
+        self.slew(elapsed);
+        let time = self.base + MediaTime::from_ticks(self.ticks, rate) + self.correction;
+        self.last = self.last.max(time);
+        true
+    }
+
+    /// Moves the correction towards the wished one, as far as `elapsed` media time allows.
+    fn slew(&mut self, elapsed: MediaTime) {
+        let most = (elapsed.0 / 1_000).saturating_mul(SLEW_PER_MILLE).max(0);
+        let rest = (self.wished - self.correction).0;
+        self.correction += MediaTime(rest.clamp(-most, most));
+    }
+}
+
+/// The way from one RTP timestamp to another, the shorter way round (RFC 3550 5.1).
+fn ticks_between(from: u32, to: u32) -> i64 {
+    i64::from(to.wrapping_sub(from).cast_signed())
+}
+
+/// The media time between two local instants; negative if `to` is earlier.
+fn media_between(from: Instant, to: Instant) -> MediaTime {
+    match to.checked_duration_since(from) {
+        Some(ahead) => media_of(ahead),
+        None => -media_of(from.saturating_duration_since(to)),
+    }
+}
+
+fn media_of(duration: Duration) -> MediaTime {
+    MediaTime::from_ticks(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX), 1_000_000_000)
+}
+
+#[cfg(test)]
+#[path = "clock_tests.rs"]
+mod tests;

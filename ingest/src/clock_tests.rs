@@ -1,0 +1,216 @@
+use super::*;
+use proptest::prelude::*;
+
+const VIDEO: usize = 0;
+const AUDIO: usize = 1;
+const RATES: [u32; 2] = [90_000, 48_000];
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn media_ms(millis: i64) -> MediaTime {
+    MediaTime::from_millis(millis)
+}
+
+/// A publisher whose tracks start at random RTP times, and the clock that listens to it.
+struct Publisher {
+    clock: BroadcastClock,
+    begin: Instant,
+    starts: [u32; 2],
+    /// How much longer the packets of each track travel.
+    delays: [Duration; 2],
+    ntp_begin: u64,
+}
+
+impl Publisher {
+    fn new(starts: [u32; 2], delays: [Duration; 2]) -> Self {
+        let begin = Instant::now();
+        let zero = Zero { arrival: begin, wall: UnixMicros(1_000_000) };
+        let tracks = [(TrackKind::Video, RATES[0]), (TrackKind::Audio, RATES[1])];
+        Self { clock: BroadcastClock::new(zero, &tracks), begin, starts, delays, ntp_begin: 0xEA00_0000_8000_0000 }
+    }
+
+    fn rtp(&self, track: usize, at: Duration) -> u32 {
+        let ticks = at.as_micros() * u128::from(RATES[track]) / 1_000_000;
+        self.starts[track].wrapping_add(u32::try_from(ticks & 0xffff_ffff).unwrap())
+    }
+
+    /// The media time of what was captured `at`.
+    fn stamp(&mut self, track: usize, at: Duration) -> MediaTime {
+        let arrival = self.begin + at + self.delays[track];
+        let rtp = self.rtp(track, at);
+        self.clock.stamp(track, rtp, arrival).unwrap()
+    }
+
+    fn report(&self, track: usize, at: Duration) -> Report {
+        let ntp = (at.as_nanos() << 32) / 1_000_000_000;
+        Report {
+            track,
+            ntp: self.ntp_begin.wrapping_add(u64::try_from(ntp).unwrap()),
+            rtp: self.rtp(track, at),
+            arrival: self.begin + at + ms(20),
+        }
+    }
+
+    fn send_report(&mut self, track: usize, at: Duration) -> Result<(), Ignored> {
+        self.clock.sender_report(self.report(track, at))
+    }
+}
+
+/// What a run of 20 ms units gives: for every step the times of video and audio of the same moment.
+fn run(publisher: &mut Publisher, steps: std::ops::Range<u64>, reports: bool) -> Vec<[MediaTime; 2]> {
+    let step = |index: u64| {
+        let at = ms(20 * index);
+        let times = [publisher.stamp(VIDEO, at), publisher.stamp(AUDIO, at)];
+        if reports && index % 50 == 49 {
+            publisher.send_report(VIDEO, at).unwrap();
+            publisher.send_report(AUDIO, at).unwrap();
+        }
+        times
+    };
+    steps.map(step).collect()
+}
+
+#[test]
+fn the_first_packet_defines_zero_and_later_tracks_start_where_they_arrived() {
+    let mut publisher = Publisher::new([7, u32::MAX], [ms(0), ms(30)]);
+    assert_eq!(publisher.stamp(VIDEO, ms(0)), MediaTime::ZERO);
+    assert_eq!(publisher.stamp(AUDIO, ms(0)), media_ms(30));
+    assert_eq!(publisher.stamp(VIDEO, ms(40)), media_ms(40));
+    assert_eq!(publisher.clock.zero(), UnixMicros(1_000_000));
+    assert_eq!(publisher.clock.skew(), None);
+}
+
+#[test]
+fn without_any_report_time_goes_on_and_the_arrival_offset_stays() {
+    let mut publisher = Publisher::new([u32::MAX - 5, 0], [ms(0), ms(100)]);
+    let times = run(&mut publisher, 0..500, false);
+    assert!(times.iter().all(|[video, audio]| *audio - *video == media_ms(100)));
+}
+
+#[test]
+fn reports_slew_an_initial_skew_of_80_ms_away_within_20_s() {
+    let mut publisher = Publisher::new([1, 2], [ms(80), ms(0)]);
+    let times = run(&mut publisher, 0..1_000, true);
+    assert_eq!(times[0][VIDEO] - times[0][AUDIO], media_ms(80));
+    let [video, audio] = times[999];
+    assert!((video - audio).abs() < media_ms(1), "{:?}", video - audio);
+    assert!(publisher.clock.skew().unwrap().abs() < media_ms(1));
+}
+
+#[test]
+fn bad_reports_are_ignored() {
+    let mut publisher = Publisher::new([0, 0], [ms(0), ms(0)]);
+    assert_eq!(publisher.send_report(VIDEO, ms(0)), Err(Ignored::Early));
+    run(&mut publisher, 0..50, false);
+    let good = publisher.report(VIDEO, ms(980));
+    let bad = [
+        (Report { rtp: u32::MAX, ..good }, Ignored::Empty),
+        (Report { ntp: 0, ..good }, Ignored::Empty),
+        (Report { rtp: good.rtp.wrapping_add(900_000), ..good }, Ignored::Far),
+        (Report { track: 9, ..good }, Ignored::Early),
+    ];
+    for (report, reason) in bad {
+        assert_eq!(publisher.clock.sender_report(report), Err(reason));
+    }
+    assert_eq!(publisher.clock.skew(), None);
+}
+
+#[test]
+fn a_report_that_jumps_is_believed_only_if_the_next_agrees() {
+    let mut publisher = Publisher::new([0, 0], [ms(50), ms(0)]);
+    run(&mut publisher, 0..100, true);
+    let before = publisher.clock.skew();
+    let mut jumped = publisher.report(VIDEO, ms(2_000));
+    jumped.ntp += 1 << 32;
+    assert_eq!(publisher.clock.sender_report(jumped), Err(Ignored::Jump));
+    assert_eq!(publisher.clock.skew(), before);
+    assert_eq!(publisher.send_report(VIDEO, ms(2_020)), Ok(()));
+    let change = publisher.clock.skew().unwrap() - before.unwrap();
+    assert!(change.abs() < media_ms(1), "{change:?}");
+}
+
+#[test]
+fn a_wall_clock_that_was_set_is_followed_without_mixing_old_and_new() {
+    let mut publisher = Publisher::new([0, 0], [ms(50), ms(0)]);
+    run(&mut publisher, 0..100, true);
+    publisher.ntp_begin = publisher.ntp_begin.wrapping_sub(3_600 << 32);
+    assert_eq!(publisher.send_report(VIDEO, ms(2_000)), Err(Ignored::Jump));
+    assert_eq!(publisher.send_report(VIDEO, ms(2_020)), Ok(()));
+    assert_eq!(publisher.clock.skew(), None);
+    assert_eq!(publisher.send_report(AUDIO, ms(2_020)), Ok(()));
+    let skew = publisher.clock.skew().unwrap();
+    assert!((-media_ms(50)..media_ms(0)).contains(&skew), "{skew:?}");
+}
+
+#[test]
+fn tracks_whose_wall_clocks_are_hours_apart_keep_the_arrival_offset() {
+    let mut publisher = Publisher::new([0, 0], [ms(0), ms(10)]);
+    run(&mut publisher, 0..50, false);
+    assert_eq!(publisher.send_report(AUDIO, ms(980)), Ok(()));
+    publisher.ntp_begin += 7_200 << 32;
+    assert_eq!(publisher.send_report(VIDEO, ms(980)), Err(Ignored::Apart));
+    let times = run(&mut publisher, 50..500, false);
+    assert!(times.iter().all(|[video, audio]| *audio - *video == media_ms(10)));
+}
+
+#[test]
+fn a_jump_of_the_rtp_clock_starts_the_track_anew_at_its_arrival() {
+    for jump in [1_000_000_000, 3_000_000_000] {
+        let mut publisher = Publisher::new([500_000, 0], [ms(0), ms(0)]);
+        run(&mut publisher, 0..100, true);
+        publisher.starts[VIDEO] = publisher.starts[VIDEO].wrapping_add(jump);
+        assert_eq!(publisher.stamp(VIDEO, ms(2_000)), media_ms(2_000), "{jump}");
+        assert_eq!(publisher.stamp(VIDEO, ms(2_020)), media_ms(2_020), "{jump}");
+    }
+}
+
+#[test]
+fn time_goes_on_over_two_wraps_of_the_rtp_clock() {
+    let mut publisher = Publisher::new([0xffff_fff0, 0xffff_fff0], [ms(0), ms(0)]);
+    let mut last = MediaTime::ZERO;
+    for index in 0..4_000_u64 {
+        let at = Duration::from_secs(30 * index);
+        last = publisher.stamp(VIDEO, at);
+    }
+    assert_eq!(last, media_ms(30_000 * 3_999));
+}
+
+proptest! {
+    #[test]
+    fn time_never_goes_back_never_steps_and_converges(
+        starts in any::<[u32; 2]>(),
+        video_delay in 0_u64..200,
+        audio_delay in 0_u64..200,
+    ) {
+        let mut publisher = Publisher::new(starts, [ms(video_delay), ms(audio_delay)]);
+        let times = run(&mut publisher, 0..2_200, true);
+        for pair in times.windows(2) {
+            let video = pair[1][VIDEO] - pair[0][VIDEO];
+            let most = MediaTime(media_ms(20).0 * SLEW_PER_MILLE / 1_000 + 20_000);
+            prop_assert!((video - media_ms(20)).abs() <= most, "{:?}", video);
+            prop_assert!((pair[1][AUDIO] - pair[0][AUDIO] - media_ms(20)).abs() < media_ms(1));
+        }
+        let [video, audio] = times[2_199];
+        prop_assert!((video - audio).abs() < media_ms(1), "{:?}", video - audio);
+    }
+
+    #[test]
+    fn arbitrary_stamps_and_reports_never_panic_nor_go_back(
+        events in proptest::collection::vec(
+            (any::<bool>(), 0_usize..3, any::<u32>(), any::<u64>(), 0_u64..30_000), 0..100),
+    ) {
+        let mut publisher = Publisher::new([0, 0], [ms(0), ms(0)]);
+        let mut last = [MediaTime(i64::MIN); 3];
+        for (is_report, track, rtp, ntp, at) in events {
+            let arrival = publisher.begin + ms(at);
+            if is_report {
+                let _ = publisher.clock.sender_report(Report { track, ntp, rtp, arrival });
+            } else if let Some(time) = publisher.clock.stamp(track, rtp, arrival) {
+                prop_assert!(time >= last[track]);
+                last[track] = time;
+            }
+        }
+    }
+}

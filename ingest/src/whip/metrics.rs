@@ -1,0 +1,135 @@
+//! What WHIP sessions count, for operators.
+
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, core::Collector};
+use schema::{MediaTime, SessionEnd, TrackKind};
+
+use crate::media::Counts;
+
+/// The metrics of all sessions. The doc comment of each field is its help text.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Publisher sessions open now.
+    pub active: IntGauge,
+    /// Publisher sessions that ended, by reason.
+    pub ended: IntCounterVec,
+    /// Publish requests refused, by problem code.
+    pub refused: IntCounterVec,
+    /// RTP packets received, by kind of track.
+    pub packets: IntCounterVec,
+    /// RTP packets given up as lost, by kind of track.
+    pub lost: IntCounterVec,
+    /// RTP packets that came after they were given up, by kind of track.
+    pub late: IntCounterVec,
+    /// RTP packets that came twice, by kind of track.
+    pub duplicated: IntCounterVec,
+    /// RTP packets dropped for a sequence number far from all others, by kind of track.
+    pub stray: IntCounterVec,
+    /// RTP packets asked for again, by kind of track.
+    pub retransmission_requests: IntCounterVec,
+    /// Keyframes asked for, by reason.
+    pub keyframe_requests: IntCounterVec,
+    /// Access units handed to the feed, by kind of track.
+    pub units: IntCounterVec,
+    /// Access units (or packets of a refused kind) dropped, by reason.
+    pub units_dropped: IntCounterVec,
+    /// Sender reports ignored, by reason.
+    pub reports_ignored: IntCounterVec,
+    /// Correction between video and audio still to be made at each sender report, in seconds.
+    pub av_skew: Histogram,
+}
+
+impl Metrics {
+    /// Makes and registers all metrics.
+    ///
+    /// # Errors
+    /// If `registry` has metrics of these names already.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter =
+            |name: &str, help: &str, label: &str| register(registry, IntCounterVec::new(opts(name, help), &[label])?);
+        Ok(Self {
+            active: register(registry, IntGauge::with_opts(opts("sessions_active", "Publisher sessions open now."))?)?,
+            ended: counter("sessions_ended_total", "Publisher sessions that ended, by reason.", "end")?,
+            refused: counter("sessions_refused_total", "Publish requests refused, by problem code.", "code")?,
+            packets: counter("packets_total", "RTP packets received, by kind of track.", "kind")?,
+            lost: counter("packets_lost_total", "RTP packets given up as lost, by kind of track.", "kind")?,
+            late: counter(
+                "packets_late_total",
+                "RTP packets that came after they were given up, by kind of track.",
+                "kind",
+            )?,
+            duplicated: counter("packets_duplicated_total", "RTP packets that came twice, by kind of track.", "kind")?,
+            stray: counter(
+                "packets_stray_total",
+                "RTP packets dropped for a sequence number far from all others, by kind of track.",
+                "kind",
+            )?,
+            retransmission_requests: counter(
+                "retransmission_requests_total",
+                "RTP packets asked for again, by kind of track.",
+                "kind",
+            )?,
+            keyframe_requests: counter("keyframe_requests_total", "Keyframes asked for, by reason.", "reason")?,
+            units: counter("units_total", "Access units handed to the feed, by kind of track.", "kind")?,
+            units_dropped: counter(
+                "units_dropped_total",
+                "Access units (or packets of a refused kind) dropped, by reason.",
+                "reason",
+            )?,
+            reports_ignored: counter("sender_reports_ignored_total", "Sender reports ignored, by reason.", "reason")?,
+            av_skew: register(registry, av_skew()?)?,
+        })
+    }
+
+    /// Counts a session's end.
+    pub(super) fn count_end(&self, end: SessionEnd) {
+        self.ended.with_label_values(&[end.as_str()]).inc();
+    }
+
+    /// Counts what happened to a track.
+    pub(super) fn count_media(&self, kind: TrackKind, counts: &Counts) {
+        let kind = [kind_word(kind)];
+        add(&self.packets, &kind, counts.order.received);
+        add(&self.lost, &kind, counts.order.lost);
+        add(&self.late, &kind, counts.order.late);
+        add(&self.duplicated, &kind, counts.order.duplicated);
+        add(&self.stray, &kind, counts.order.stray);
+        add(&self.units_dropped, &["corrupt"], counts.h264.corrupt);
+        add(&self.units_dropped, &["withheld"], counts.h264.withheld);
+        add(&self.units_dropped, &["refused"], counts.h264.refused);
+        add(&self.units_dropped, &["malformed"], counts.malformed);
+    }
+
+    /// Observes the skew that is left, whichever way.
+    pub(super) fn observe_skew(&self, skew: MediaTime) {
+        self.av_skew.observe(skew.abs().as_seconds());
+    }
+}
+
+/// The word for a kind of track in labels.
+pub(super) fn kind_word(kind: TrackKind) -> &'static str {
+    match kind {
+        TrackKind::Video => "video",
+        TrackKind::Audio => "audio",
+    }
+}
+
+fn add(counter: &IntCounterVec, labels: &[&str], count: u64) {
+    if count > 0 {
+        counter.with_label_values(labels).inc_by(count);
+    }
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("headwater_ingest")
+}
+
+fn av_skew() -> Result<Histogram, prometheus::Error> {
+    let help = "Correction between video and audio still to be made at each sender report, in seconds.";
+    let buckets = vec![0.001, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.5, 1.0, 3.0];
+    Histogram::with_opts(HistogramOpts::from(opts("av_skew_seconds", help)).buckets(buckets))
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}

@@ -1,0 +1,183 @@
+//! WHIP (RFC 9725): publishing by WebRTC, from the HTTP request to the feed.
+//!
+//! Knows no SDP, ICE or DTLS ([`Answering`] does) and no accounts ([`Admission`] does).
+//!
+//! A channel has one live session. A second one takes it over when its first access unit exists,
+//! not before, so that a publisher that cannot connect never ends one that plays; until then both
+//! are open. A third replaces the second.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingest_rtc::{Endpoint, OfferError, Receiver};
+use prometheus::Registry;
+use schema::api::{AdmitRequest, PublishGrant};
+use schema::{Codec, Feed, SessionEnd, SessionId, UnixMicros};
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+use crate::feed::QueueLimits;
+use register::Register;
+
+mod http;
+mod metrics;
+mod refusal;
+mod register;
+mod session;
+
+pub use http::router;
+pub use metrics::Metrics;
+
+/// A future that can be named in a trait object.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What answers offers with peer connections.
+pub trait Answering: Send + Sync {
+    /// Answers an SDP offer; gives the SDP answer, its candidates complete, and the connection.
+    fn answer<'a>(&'a self, offer: &'a str) -> Pending<'a, Result<(String, Box<dyn Receiver>), OfferError>>;
+}
+
+impl Answering for Endpoint {
+    fn answer<'a>(&'a self, offer: &'a str) -> Pending<'a, Result<(String, Box<dyn Receiver>), OfferError>> {
+        Box::pin(self.receive(offer))
+    }
+}
+
+/// What decides who may publish.
+pub trait Admission: Send + Sync {
+    /// May this key publish?
+    fn admit(&self, request: AdmitRequest) -> Pending<'_, Result<PublishGrant, AdmitError>>;
+}
+
+/// Why a key may not publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum AdmitError {
+    /// No channel has this key.
+    #[error("the stream key is unknown")]
+    Unknown,
+    /// The key was taken back.
+    #[error("the stream key was revoked")]
+    Revoked,
+    /// The key is good, but its channel may not publish now.
+    #[error("this channel may not publish")]
+    Forbidden,
+    /// Nobody can tell now.
+    #[error("stream keys cannot be checked now")]
+    Unavailable {
+        /// When to ask again, in seconds.
+        retry_after_s: u32,
+    },
+}
+
+/// The limits of the endpoint and its sessions.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Sessions at a time, those being made included.
+    pub sessions: usize,
+    /// The longest offer, in bytes.
+    pub offer_bytes: usize,
+    /// The longest wait for an offer's body.
+    pub offer: Duration,
+    /// The longest wait for admission.
+    pub admission: Duration,
+    /// The longest wait for an answer. With `admission` it stays below the 8 s that OBS waits.
+    pub answer: Duration,
+    /// The longest time from the answer to the connection.
+    pub connect: Duration,
+    /// The longest time without media once connected.
+    pub silence: Duration,
+    /// The queue of each feed.
+    pub queue: QueueLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 100,
+            offer_bytes: 64 << 10,
+            offer: Duration::from_secs(5),
+            admission: Duration::from_secs(4),
+            answer: Duration::from_secs(3),
+            connect: Duration::from_secs(15),
+            silence: Duration::from_secs(10),
+            queue: QueueLimits::default(),
+        }
+    }
+}
+
+/// A publisher whose media have begun.
+pub struct Arrival {
+    /// What it was admitted with.
+    pub grant: PublishGrant,
+    /// Its session.
+    pub session: SessionId,
+    /// The negotiated tracks; some may not have media yet.
+    pub tracks: Vec<Codec>,
+    /// The wall-clock reading of media time zero.
+    pub zero: UnixMicros,
+    /// Its access units.
+    pub feed: Box<dyn Feed>,
+}
+
+/// The WHIP endpoint and all its sessions. Clones are the same endpoint.
+#[derive(Clone)]
+pub struct Whip {
+    shared: Arc<Shared>,
+}
+
+/// What all requests and sessions share.
+struct Shared {
+    endpoint: Arc<dyn Answering>,
+    admission: Arc<dyn Admission>,
+    arrivals: mpsc::Sender<Arrival>,
+    limits: Limits,
+    metrics: Metrics,
+    register: Arc<Register>,
+}
+
+impl Whip {
+    /// An endpoint that sends each new publisher to `arrivals` when its first access unit exists.
+    /// While `arrivals` is full, a publisher waits and its feed's queue fills.
+    ///
+    /// # Errors
+    /// If `registry` has metrics of the same names already.
+    pub fn new(
+        endpoint: Arc<dyn Answering>,
+        admission: Arc<dyn Admission>,
+        arrivals: mpsc::Sender<Arrival>,
+        limits: Limits,
+        registry: &Registry,
+    ) -> Result<Self, prometheus::Error> {
+        let shared = Shared {
+            endpoint,
+            admission,
+            arrivals,
+            limits,
+            metrics: Metrics::new(registry)?,
+            register: Register::new(limits.sessions),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Ends a session for the reason given; false if it is not open.
+    pub fn end_session(&self, id: &SessionId, end: SessionEnd) -> bool {
+        self.shared.register.end(id, end)
+    }
+
+    /// How many sessions are open.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.shared.register.count()
+    }
+
+    /// Refuses new sessions with 503, ends all with [`SessionEnd::Shutdown`] and waits for their
+    /// tasks, each of which closes its connection within a second.
+    pub async fn shutdown(&self) {
+        self.shared.register.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;
