@@ -217,16 +217,15 @@ impl Endpoint {
         if self.local_addr().is_ipv6() {
             addresses.push("[::1]:0");
         }
-        let connection = PeerConnectionBuilder::new()
+        let builder = PeerConnectionBuilder::new()
             .with_configuration(configuration)
             .with_media_engine(media_engine(offer)?)
             .with_setting_engine(settings)
             .with_interceptor_registry(interceptors(tap))
             .with_handler(callbacks)
             .with_runtime(runtime)
-            .with_udp_addrs(addresses)
-            .build()
-            .await?;
+            .with_udp_addrs(addresses);
+        let connection = Box::pin(builder.build()).await?;
         let inner = RTCSessionDescription::offer(inner_offer(offer))?;
         connection.set_remote_description(inner).await?;
         let inner = connection.create_answer(None).await?;

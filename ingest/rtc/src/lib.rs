@@ -11,6 +11,7 @@ mod offer;
 mod peer;
 mod phase;
 mod runtime;
+mod sdp;
 pub mod send;
 mod stun;
 mod tap;

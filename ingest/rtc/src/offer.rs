@@ -6,11 +6,14 @@
 use schema::{Codec, TrackKind};
 
 use crate::OfferError;
+use crate::sdp::{Block, blocks};
 
-/// The longest offer, in bytes; a browser's is below 10 KiB.
-pub(crate) const LONGEST: usize = 64 * 1024;
 /// The header extension by which a sender numbers its packets for congestion control.
 pub(crate) const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+/// One for each kind of track.
+const SECTIONS_MAX: usize = 2;
+/// There are no more payload types.
+const PAYLOADS_MAX: usize = 128;
 /// The profiles of RTP over DTLS that we speak (RFC 5764 8, RFC 8834).
 const PROTOCOLS: [&str; 3] = ["UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF"];
 
@@ -136,12 +139,14 @@ impl Offer {
     /// [`OfferError::Malformed`] for what is no SDP offer, [`OfferError::Unacceptable`] for one
     /// that no WHIP server takes, [`OfferError::Codec`] where a section has no codec of ours.
     pub(crate) fn parse(text: &str) -> Result<Self, OfferError> {
-        let blocks = blocks(text)?;
-        let (session, media) = blocks.split_first().ok_or_else(|| malformed("it is empty"))?;
+        let (session, media) = blocks(text).map_err(malformed)?;
         let first = media.first().ok_or_else(|| unacceptable("it has no media section"))?;
-        let sections = media.iter().map(|block| section(session, block)).collect::<Result<Vec<_>, _>>()?;
-        check_together(session, &sections)?;
-        let transport = Scope { session, first };
+        if media.len() > SECTIONS_MAX {
+            return Err(unacceptable("it has more than one section of a kind"));
+        }
+        let sections = media.iter().map(|block| section(&session, block)).collect::<Result<Vec<_>, _>>()?;
+        check_together(&session, &sections)?;
+        let transport = Scope { session: &session, first };
         Ok(Self {
             ufrag: transport.credential("ice-ufrag", 4)?,
             password: transport.credential("ice-pwd", 22)?,
@@ -158,60 +163,6 @@ fn malformed(why: &str) -> OfferError {
 
 fn unacceptable(why: &str) -> OfferError {
     OfferError::Unacceptable(why.to_owned())
-}
-
-/// The session part or one `m=` section.
-#[derive(Default)]
-struct Block<'a> {
-    media: &'a str,
-    attributes: Vec<(&'a str, &'a str)>,
-}
-
-impl<'a> Block<'a> {
-    fn get(&self, name: &str) -> Option<&'a str> {
-        self.all(name).next()
-    }
-
-    fn all<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'a str> + 'b {
-        self.attributes.iter().filter(move |(key, _)| *key == name).map(|(_, value)| *value)
-    }
-
-    /// The value of `a=<name>:<payload> <value>`.
-    fn of_payload(&self, name: &str, payload: u8) -> Option<&'a str> {
-        self.all(name).find_map(|value| {
-            let (key, rest) = value.split_once(' ')?;
-            (key.parse() == Ok(payload)).then_some(rest.trim())
-        })
-    }
-}
-
-/// Splits `text` into the session block and its media blocks.
-fn blocks(text: &str) -> Result<Vec<Block<'_>>, OfferError> {
-    if text.len() > LONGEST {
-        return Err(malformed("it is longer than 64 KiB"));
-    }
-    let mut lines = text.lines().map(str::trim_end).filter(|l| !l.is_empty());
-    if lines.next() != Some("v=0") {
-        return Err(malformed("it does not begin with v=0"));
-    }
-    let mut blocks = vec![Block::default()];
-    for line in lines {
-        let (letter, value) = line
-            .split_once('=')
-            .filter(|(letter, _)| letter.len() == 1)
-            .ok_or_else(|| malformed("a line is not of the form <letter>=<value>"))?;
-        match letter {
-            "m" => blocks.push(Block { media: value, attributes: Vec::new() }),
-            "a" => {
-                let attribute = value.split_once(':').unwrap_or((value, ""));
-                if let Some(block) = blocks.last_mut() {
-                    block.attributes.push(attribute);
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(blocks)
 }
 
 /// Where the attributes of the one transport are looked for: in the first section, then in the session.
@@ -354,8 +305,10 @@ fn media_line(block: &Block<'_>) -> Result<MediaLine, OfferError> {
         .ok_or_else(|| unacceptable("a section is not RTP over DTLS"))?;
     let payloads = words
         .map(|word| word.parse().ok().filter(|payload| *payload < 128))
+        .take(PAYLOADS_MAX + 1)
         .collect::<Option<Vec<u8>>>()
-        .ok_or_else(|| malformed("an m= line has a bad payload type"))?;
+        .filter(|payloads| payloads.len() <= PAYLOADS_MAX)
+        .ok_or_else(|| malformed("an m= line has a bad payload type, or too many"))?;
     Ok(MediaLine { kind, protocol, payloads })
 }
 
@@ -380,24 +333,12 @@ fn mid(block: &Block<'_>) -> Result<String, OfferError> {
     }
 }
 
-/// True if `payload` is mapped to `name`, in any case and with any number of channels.
-fn is_mapped(block: &Block<'_>, payload: u8, name: &str) -> bool {
-    block.of_payload("rtpmap", payload).is_some_and(|map| map.to_ascii_lowercase().starts_with(name))
-}
-
-fn parameter<'a>(block: &Block<'a>, payload: u8, name: &str) -> Option<&'a str> {
-    block.of_payload("fmtp", payload)?.split(';').find_map(|p| {
-        let (key, value) = p.split_once('=')?;
-        key.trim().eq_ignore_ascii_case(name).then_some(value.trim())
-    })
-}
-
 /// The first H.264 with packetization-mode 1, else the first with mode 0 (RFC 6184 8.1).
 fn h264(block: &Block<'_>, payloads: &[u8]) -> Result<(u8, Format), OfferError> {
     let of_mode = |wanted: &str| {
         payloads.iter().copied().find(|payload| {
-            is_mapped(block, *payload, "h264/90000")
-                && parameter(block, *payload, "packetization-mode").unwrap_or("0") == wanted
+            block.is_mapped(*payload, "h264/90000")
+                && block.parameter(*payload, "packetization-mode").unwrap_or("0") == wanted
         })
     };
     let (payload, mode) = of_mode("1")
@@ -407,8 +348,8 @@ fn h264(block: &Block<'_>, payloads: &[u8]) -> Result<(u8, Format), OfferError> 
     let hex = |id: &&str| id.len() == 6 && id.bytes().all(|b| b.is_ascii_hexdigit());
     let format = Format::H264 {
         mode,
-        profile: parameter(block, payload, "profile-level-id").filter(hex).map(str::to_ascii_lowercase),
-        asymmetry: match parameter(block, payload, "level-asymmetry-allowed") {
+        profile: block.parameter(payload, "profile-level-id").filter(hex).map(str::to_ascii_lowercase),
+        asymmetry: match block.parameter(payload, "level-asymmetry-allowed") {
             Some("1") => Some(1),
             Some("0") => Some(0),
             _ => None,
@@ -421,7 +362,7 @@ fn opus(block: &Block<'_>, payloads: &[u8]) -> Result<(u8, Format), OfferError> 
     payloads
         .iter()
         .copied()
-        .find(|payload| is_mapped(block, *payload, "opus/48000"))
+        .find(|payload| block.is_mapped(*payload, "opus/48000"))
         .map(|payload| (payload, Format::Opus))
         .ok_or_else(|| OfferError::Codec("audio: Opus is needed".to_owned()))
 }
@@ -429,8 +370,8 @@ fn opus(block: &Block<'_>, payloads: &[u8]) -> Result<(u8, Format), OfferError> 
 fn retransmission(block: &Block<'_>, payloads: &[u8], media: u8) -> Option<u8> {
     payloads.iter().copied().find(|payload| {
         *payload != media
-            && is_mapped(block, *payload, "rtx/")
-            && parameter(block, *payload, "apt").and_then(|apt| apt.parse().ok()) == Some(media)
+            && block.is_mapped(*payload, "rtx/")
+            && block.parameter(*payload, "apt").and_then(|apt| apt.parse().ok()) == Some(media)
     })
 }
 

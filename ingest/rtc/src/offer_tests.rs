@@ -1,1 +1,196 @@
+use proptest::prelude::*;
 
+use super::*;
+
+const OBS: &str = include_str!("../tests/offers/obs.sdp");
+const FFMPEG: &str = include_str!("../tests/offers/ffmpeg.sdp");
+const CHROMIUM: &str = include_str!("../tests/offers/chromium.sdp");
+const AIORTC: &str = include_str!("../tests/offers/aiortc.sdp");
+const GSTREAMER: &str = include_str!("../tests/offers/gstreamer.sdp");
+
+fn offer(text: &str) -> Offer {
+    Offer::parse(text).expect("a good offer")
+}
+
+fn video(offer: &Offer) -> &Section {
+    let mut sections = offer.sections.iter();
+    sections.find(|section| section.kind == TrackKind::Video).expect("a video section")
+}
+
+#[test]
+fn obs_puts_its_transport_into_the_session() {
+    let offer = offer(OBS);
+    assert_eq!((offer.ufrag.as_str(), offer.role), ("wMGd", DtlsRole::Server));
+    assert_eq!(offer.sections[0].format, Format::Opus);
+    let video = video(&offer);
+    assert_eq!((video.payload, video.rtx), (96, None));
+    assert_eq!((video.ssrc, video.rtx_ssrc), (Some(1_453_202), None));
+    assert!(video.feedback.nack && video.feedback.pli && !video.feedback.transport_cc);
+}
+
+#[test]
+fn ffmpeg_waits_for_us_to_start_dtls_and_hears_no_pli() {
+    let offer = offer(FFMPEG);
+    assert_eq!(offer.role, DtlsRole::Client);
+    let video = video(&offer);
+    assert_eq!((video.payload, video.rtx), (106, Some(105)));
+    assert_eq!(video.rtx_ssrc, Some(2_087_654_322));
+    assert!(video.feedback.nack && !video.feedback.pli);
+}
+
+#[test]
+fn chromiums_first_h264_with_packetization_mode_1_is_taken() {
+    let offer = offer(CHROMIUM);
+    let video = video(&offer);
+    assert_eq!((video.payload, video.rtx, video.transport_cc), (107, Some(108), Some(4)));
+    assert!(video.feedback.transport_cc);
+    let profile = Some("42001f".to_owned());
+    let (mode, asymmetry) = (PacketizationMode::NonInterleaved, Some(1));
+    assert_eq!(video.format, Format::H264 { mode, profile, asymmetry });
+}
+
+#[test]
+fn aiortc_and_gstreamer_are_taken_too() {
+    assert_eq!(video(&offer(AIORTC)).payload, 99);
+    let gstreamer = offer(GSTREAMER);
+    assert_eq!(video(&gstreamer).mid, "video1");
+}
+
+#[test]
+fn packetization_mode_0_is_taken_where_there_is_no_other() {
+    let text = OBS.replace("packetization-mode=1;", "");
+    let offer = offer(&text);
+    let format = &video(&offer).format;
+    assert!(matches!(format, Format::H264 { mode: PacketizationMode::Single, .. }));
+}
+
+#[test]
+fn an_extra_fingerprint_and_an_unknown_one_do_no_harm() {
+    let text = OBS.replace("a=fingerprint", "a=fingerprint:md5 00:11\na=fingerprint");
+    assert_eq!(offer(&text).fingerprint, offer(OBS).fingerprint);
+}
+
+/// One section alone needs no BUNDLE group.
+#[test]
+fn audio_alone_and_video_alone_are_taken() {
+    let (session, rest) = OBS.split_once("m=audio").expect("a section");
+    let (audio, video) = rest.split_once("m=video").expect("a section");
+    let session = session.replace("a=group:BUNDLE 0 1\n", "");
+    assert_eq!(offer(&format!("{session}m=audio{audio}")).sections.len(), 1);
+    assert_eq!(offer(&format!("{session}m=video{video}")).sections.len(), 1);
+}
+
+fn refusal(from: &str, to: &str) -> OfferError {
+    assert!(OBS.contains(from), "{from}");
+    Offer::parse(&OBS.replace(from, to)).expect_err(&format!("{from} -> {to}"))
+}
+
+#[test]
+fn what_is_no_offer_is_malformed() {
+    let changes = [
+        ("v=0", "v=1"),
+        ("t=0 0", "nonsense"),
+        ("a=ice-ufrag:wMGd\n", ""),
+        ("a=ice-ufrag:wMGd", "a=ice-ufrag:w"),
+        ("a=ice-ufrag:wMGd", "a=ice-ufrag:w Gd"),
+        ("a=ice-pwd:OHt3BLm8Z3oCKz1jFGxVgZ\n", ""),
+        ("a=fingerprint:sha-256 ", "a=fingerprint:md5 "),
+        ("a=fingerprint:sha-256 01:", "a=fingerprint:sha-256 "),
+        ("a=fingerprint:sha-256 01:", "a=fingerprint:sha-256 xy:"),
+        ("a=mid:0\n", ""),
+        ("a=mid:0", "a=mid:a b"),
+        ("m=audio 9", "m=audio x"),
+        ("SAVPF 111", "SAVPF 300"),
+        ("SAVPF 111", &format!("SAVPF{}", " 1".repeat(129))),
+    ];
+    for (from, to) in changes {
+        let refusal = refusal(from, to);
+        assert!(matches!(refusal, OfferError::Malformed(_)), "{from} -> {to}: {refusal}");
+    }
+    for text in ["", "\r\n", "hello", &"v=0\n".repeat(20_000)] {
+        assert!(matches!(Offer::parse(text), Err(OfferError::Malformed(_))));
+    }
+}
+
+#[test]
+fn what_a_whip_server_must_not_take_is_unacceptable() {
+    let changes = [
+        ("a=mid:1\na=sendonly", "a=mid:1\na=recvonly"),
+        ("a=mid:1\na=sendonly", "a=mid:1\na=inactive"),
+        ("m=audio", "m=video"),
+        ("m=audio", "m=application"),
+        ("m=audio 9", "m=audio 0"),
+        ("a=group:BUNDLE 0 1", "a=group:BUNDLE 0"),
+        ("a=mid:1", "a=mid:0"),
+        ("a=rtcp-mux\n", ""),
+        ("a=setup:actpass", "a=setup:holdconn"),
+        ("UDP/TLS/RTP/SAVPF 96", "RTP/AVP 96"),
+        ("1453202", "1453201"),
+    ];
+    for (from, to) in changes {
+        let refusal = match (from, to) {
+            ("m=audio", "m=video") => {
+                let (session, rest) = OBS.split_once("m=audio").expect("a section");
+                let (_, video) = rest.split_once("m=video").expect("a section");
+                let second = video.replace("a=mid:1", "a=mid:0").replace("145", "245");
+                let text = format!("{session}m=video{video}m=video{second}");
+                Offer::parse(&text).expect_err("two video sections")
+            }
+            _ => refusal(from, to),
+        };
+        assert!(matches!(refusal, OfferError::Unacceptable(_)), "{from} -> {to}: {refusal}");
+    }
+    let (session, _) = OBS.split_once("m=").expect("a section");
+    assert!(matches!(Offer::parse(session), Err(OfferError::Unacceptable(_))));
+}
+
+#[test]
+fn a_section_without_a_codec_of_ours_is_refused_as_such() {
+    let changes = [
+        ("H264/90000", "VP8/90000"),
+        ("packetization-mode=1", "packetization-mode=2"),
+        ("OPUS/48000/2", "PCMU/8000"),
+        ("a=rtpmap:96", "a=rtpmap:97"),
+    ];
+    for (from, to) in changes {
+        let refusal = refusal(from, to);
+        assert!(matches!(refusal, OfferError::Codec(_)), "{from} -> {to}: {refusal}");
+    }
+}
+
+/// Two good offers, cut into lines and put together anew, with some lines damaged.
+fn mutated() -> impl Strategy<Value = String> {
+    let lines: Vec<&str> = [OBS, FFMPEG, CHROMIUM].iter().flat_map(|text| text.lines()).collect();
+    let line = prop_oneof![
+        8 => proptest::sample::select(lines.clone()).prop_map(str::to_owned),
+        1 => (proptest::sample::select(lines), any::<proptest::sample::Index>(), "\\PC{0,4}")
+            .prop_map(|(line, at, noise)| {
+                let at = at.index(line.len() + 1);
+                format!("{}{noise}{}", &line[..at], &line[at..])
+            }),
+    ];
+    proptest::collection::vec(line, 0..60).prop_map(|lines| format!("v=0\n{}", lines.join("\r\n")))
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC{0,400}") {
+        let _ = Offer::parse(&text);
+    }
+
+    #[test]
+    fn no_mutated_offer_panics_and_what_passes_is_written_as_good_sdp(text in mutated()) {
+        if let Ok(offer) = Offer::parse(&text) {
+            let again = Offer::parse(&crate::answer::inner_offer(&offer)).expect("our own text");
+            prop_assert_eq!(again.sections.len(), offer.sections.len());
+        }
+    }
+
+    #[test]
+    fn a_good_offer_with_one_damaged_place_does_not_panic(at in any::<proptest::sample::Index>(), noise in "\\PC{0,3}") {
+        let at = at.index(CHROMIUM.len());
+        if let Ok(offer) = Offer::parse(&format!("{}{noise}{}", &CHROMIUM[..at], &CHROMIUM[at + 1..])) {
+            prop_assert!(Offer::parse(&crate::answer::inner_offer(&offer)).is_ok());
+        }
+    }
+}

@@ -91,15 +91,14 @@ impl Sender {
             .with_include_loopback_candidate(true)
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .build();
-        let connection = PeerConnectionBuilder::new()
+        let builder = PeerConnectionBuilder::new()
             .with_media_engine(media_engine()?)
             .with_setting_engine(settings)
             .with_interceptor_registry(interceptors(Arc::clone(&keyframe)))
             .with_handler(Arc::new(Callbacks(phase)))
             .with_runtime(Arc::clone(&runtime) as Arc<_>)
-            .with_udp_addrs(vec!["127.0.0.1:0", "0.0.0.0:0"])
-            .build()
-            .await?;
+            .with_udp_addrs(vec!["127.0.0.1:0", "0.0.0.0:0"]);
+        let connection = Box::pin(builder.build()).await?;
         let sender = Self {
             connection: Box::new(connection),
             video: Outgoing::new(RtpCodecKind::Video, &h264(), H264),
@@ -180,7 +179,7 @@ impl Sender {
     ///
     /// The connection is over.
     pub async fn send_video(&mut self, unit: &AccessUnit) -> Result<(), SendError> {
-        let payloads = self.payloader.payload(PAYLOAD_MAX, &unit.data).map_err(webrtc::error::Error::from)?;
+        let payloads = self.payloader.payload(PAYLOAD_MAX, &unit.data)?;
         let last = payloads.len().saturating_sub(1);
         for (index, payload) in payloads.into_iter().enumerate() {
             self.video.send(unit.pts, payload, index == last).await?;

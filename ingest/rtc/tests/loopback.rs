@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ingest_rtc::send::Sender;
-use ingest_rtc::{Endpoint, EndpointConfig, PeerEnd, PeerEvent, Receiver, RtpPacket};
+use ingest_rtc::{Endpoint, EndpointConfig, OfferError, PeerEnd, PeerEvent, Receiver, RtpPacket};
 use schema::{AccessUnit, Codec, MediaTime, TrackKind};
 use tokio::time::timeout;
 
@@ -361,5 +361,35 @@ async fn an_offer_that_nobody_follows_ends_as_failed_and_is_forgotten() {
     let (_, mut receiver) = endpoint.receive(&offer).await.expect("an answer");
     assert!(matches!(next(&mut receiver).await, PeerEvent::Ended(PeerEnd::Failed)));
     receiver.close().await;
+    assert_eq!(endpoint.counters().open_peers.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn the_offers_of_real_publishers_are_answered() {
+    let endpoint = endpoint().await;
+    let offers = [
+        include_str!("offers/obs.sdp"),
+        include_str!("offers/ffmpeg.sdp"),
+        include_str!("offers/chromium.sdp"),
+        include_str!("offers/aiortc.sdp"),
+        include_str!("offers/gstreamer.sdp"),
+    ];
+    let port = endpoint.local_addr().port();
+    for offer in offers {
+        let (answer, receiver) = endpoint.receive(offer).await.expect("an answer");
+        let candidate = format!("udp 2130706431 127.0.0.1 {port} typ host");
+        assert!(answer.contains(&candidate), "{answer}");
+        assert_eq!(receiver.tracks().len(), 2);
+        receiver.close().await;
+    }
+    assert_eq!(endpoint.counters().open_peers.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_refused_offer_leaves_nothing_behind() {
+    let endpoint = endpoint().await;
+    let offer = include_str!("offers/obs.sdp").replace("H264", "VP8");
+    let refusal = endpoint.receive(&offer).await.err();
+    assert!(matches!(refusal, Some(OfferError::Codec(_))));
     assert_eq!(endpoint.counters().open_peers.load(Ordering::Relaxed), 0);
 }
