@@ -1,0 +1,164 @@
+//! Which broadcasts viewers can reach: an immutable map, replaced whole, read without a lock.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::{ArcSwap, Guard};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use packager::live::LiveBroadcast;
+use schema::{BroadcastId, ChannelName};
+use thiserror::Error;
+
+/// Why a broadcast cannot be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ListError {
+    /// The node has as many as it may; the number is the limit.
+    #[error("more than {0} broadcasts are listed")]
+    Full(usize),
+}
+
+/// Which broadcasts viewers can reach, by channel and by id. Cloning is cheap and shares.
+///
+/// A broadcast that is not its channel's current one stays reachable by id while any of its
+/// `watch` senders lives, so that its viewers can finish (rfc8216bis 6.2.2). When all are dropped
+/// it is found no more, and its memory is freed at the next change, failed look-up or [`Directory::sweep`].
+#[derive(Debug, Clone)]
+pub struct Directory {
+    table: Arc<ArcSwap<Table>>,
+    broadcasts_max: usize,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Table {
+    current: HashMap<ChannelName, BroadcastId>,
+    broadcasts: HashMap<BroadcastId, Arc<Listed>>,
+}
+
+/// A broadcast and what the origin keeps for it.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) broadcast: Arc<LiveBroadcast>,
+    multivariant_gzip: OnceLock<Bytes>,
+}
+
+impl Directory {
+    /// The most broadcasts one node lists, current and older together: far above what one machine
+    /// encodes, and each change copies the map.
+    pub const BROADCASTS_MAX: usize = 1_024;
+
+    /// Nothing is live.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { table: Arc::default(), broadcasts_max: Self::BROADCASTS_MAX }
+    }
+
+    /// Makes `broadcast` its channel's current one.
+    ///
+    /// # Errors
+    /// [`ListError::Full`]; nothing has changed then.
+    pub fn list(&self, broadcast: Arc<LiveBroadcast>) -> Result<(), ListError> {
+        let listed = Arc::new(Listed { broadcast, multivariant_gzip: OnceLock::new() });
+        let mut result = Ok(());
+        self.table.rcu(|table| {
+            let mut next = table.swept();
+            next.insert(&listed);
+            result = next.within(self.broadcasts_max);
+            if result.is_ok() { Arc::new(next) } else { Arc::clone(table) }
+        });
+        result
+    }
+
+    /// Takes a broadcast from its channel, if it is still the current one there: the channel is
+    /// offline. By id it stays reachable while its senders live.
+    pub fn unlist(&self, broadcast: &BroadcastId) {
+        self.table.rcu(|table| {
+            let mut next = table.swept();
+            next.current.retain(|_, current| current != broadcast);
+            next
+        });
+    }
+
+    /// Frees every broadcast whose senders are all dropped. Call it when a broadcast's tasks are joined.
+    pub fn sweep(&self) {
+        self.table.rcu(|table| table.swept());
+    }
+
+    /// The current broadcast of a channel, also when it has ended and its window still stands.
+    #[must_use]
+    pub fn current(&self, channel: &ChannelName) -> Option<Arc<LiveBroadcast>> {
+        self.current_listed(channel).map(|listed| Arc::clone(&listed.broadcast))
+    }
+
+    /// The broadcast of that id.
+    #[must_use]
+    pub fn broadcast(&self, id: &BroadcastId) -> Option<Arc<LiveBroadcast>> {
+        self.listed(id).map(|listed| Arc::clone(&listed.broadcast))
+    }
+
+    pub(crate) fn current_listed(&self, channel: &ChannelName) -> Option<Arc<Listed>> {
+        let table = self.table.load();
+        let id = table.current.get(channel)?;
+        self.present(&table, id)
+    }
+
+    pub(crate) fn listed(&self, id: &BroadcastId) -> Option<Arc<Listed>> {
+        self.present(&self.table.load(), id)
+    }
+
+    fn present(&self, table: &Guard<Arc<Table>>, id: &BroadcastId) -> Option<Arc<Listed>> {
+        let listed = table.broadcasts.get(id)?;
+        if listed.is_gone() {
+            self.sweep();
+            return None;
+        }
+        Some(Arc::clone(listed))
+    }
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Table {
+    /// A copy without the broadcasts that are gone.
+    fn swept(&self) -> Self {
+        let mut copy = self.clone();
+        copy.broadcasts.retain(|_, listed| !listed.is_gone());
+        copy.current.retain(|_, id| copy.broadcasts.contains_key(id));
+        copy
+    }
+
+    fn insert(&mut self, listed: &Arc<Listed>) {
+        let broadcast = &listed.broadcast;
+        self.current.insert(broadcast.channel.clone(), broadcast.id.clone());
+        self.broadcasts.insert(broadcast.id.clone(), Arc::clone(listed));
+    }
+
+    fn within(&self, limit: usize) -> Result<(), ListError> {
+        if self.broadcasts.len() <= limit { Ok(()) } else { Err(ListError::Full(limit)) }
+    }
+}
+
+impl Listed {
+    /// True once no revision can follow and the window is given up.
+    fn is_gone(&self) -> bool {
+        self.broadcast.renditions.iter().all(|rendition| rendition.snapshot.has_changed().is_err())
+    }
+
+    /// The multivariant playlist in gzip, made once; `None` before the first part of each rendition.
+    pub(crate) fn multivariant_gzip(&self) -> Option<Bytes> {
+        let plain = self.broadcast.multivariant.get()?;
+        Some(self.multivariant_gzip.get_or_init(|| gzip(plain)).clone())
+    }
+}
+
+fn gzip(plain: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(plain).expect("writing to a Vec cannot fail");
+    encoder.finish().expect("writing to a Vec cannot fail").into()
+}

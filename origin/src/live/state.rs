@@ -1,0 +1,33 @@
+//! `state.json`: whether a channel is live, for pages. Asks nobody, so it answers without a database.
+
+use chrono::{DateTime, SecondsFormat};
+use packager::live::LiveBroadcast;
+use schema::{ChannelName, UnixMicros};
+use serde_json::{Value, json};
+
+use super::route::multivariant_path;
+
+/// The state of `channel`, whose current broadcast is `current`.
+pub(crate) fn of(channel: &ChannelName, current: Option<&LiveBroadcast>) -> Value {
+    let playlist = multivariant_path(channel);
+    let Some(broadcast) = current else {
+        return json!({ "state": "offline", "playlist": playlist });
+    };
+    json!({
+        "state": if has_ended(broadcast) { "ended" } else { "live" },
+        "broadcast": broadcast.id,
+        "title": broadcast.title,
+        "profile": broadcast.profile,
+        "started_at": rfc3339(broadcast.started_at),
+        "playlist": playlist,
+    })
+}
+
+fn has_ended(broadcast: &LiveBroadcast) -> bool {
+    broadcast.renditions.iter().all(|rendition| rendition.snapshot.borrow().ended)
+}
+
+/// The time as RFC 3339 in UTC, to the millisecond; `None` beyond the calendar.
+fn rfc3339(at: UnixMicros) -> Option<String> {
+    DateTime::from_timestamp_micros(at.0).map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true))
+}

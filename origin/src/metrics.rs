@@ -1,0 +1,87 @@
+//! What the origin counts. The doc comment of each field is its help text.
+
+use http::StatusCode;
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// The kind of resource that a request is about, as a metrics label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    Multivariant,
+    State,
+    Playlist,
+    Object,
+    /// Preflights, other methods, and paths that name nothing of ours.
+    Other,
+}
+
+impl Route {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Multivariant => "multivariant",
+            Self::State => "state",
+            Self::Playlist => "playlist",
+            Self::Object => "object",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Upper bounds of the wait histogram, in seconds: dense around a part, up to three times the
+/// longest target duration.
+const WAIT_BUCKETS_S: [f64; 13] = [0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 3.0, 6.0, 12.0, 18.0];
+
+/// The origin's metrics.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    /// Answers by route and status class.
+    requests: IntCounterVec,
+    /// Requests that wait for media now.
+    pub(crate) held: IntGauge,
+    /// Requests refused because too many waited.
+    pub(crate) held_refused: IntCounter,
+    /// How long requests waited for media, also those whose viewer left, in seconds.
+    pub(crate) wait: Histogram,
+    /// Bytes of the bodies of all answers, before transfer coding.
+    body_bytes: IntCounter,
+}
+
+impl Metrics {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let requests = IntCounterVec::new(
+            Opts::new("headwater_origin_requests_total", "Answers by route and status class."),
+            &["route", "status"],
+        )?;
+        let held = IntGauge::new("headwater_origin_held_requests", "Requests that wait for media now.")?;
+        let held_refused =
+            IntCounter::new("headwater_origin_held_refused_total", "Requests refused because too many waited.")?;
+        let wait = Histogram::with_opts(
+            HistogramOpts::new(
+                "headwater_origin_wait_seconds",
+                "How long requests waited for media, also those whose viewer left, in seconds.",
+            )
+            .buckets(WAIT_BUCKETS_S.to_vec()),
+        )?;
+        let body_bytes = IntCounter::new(
+            "headwater_origin_body_bytes_total",
+            "Bytes of the bodies of all answers, before transfer coding.",
+        )?;
+        registry.register(Box::new(requests.clone()))?;
+        registry.register(Box::new(held.clone()))?;
+        registry.register(Box::new(held_refused.clone()))?;
+        registry.register(Box::new(wait.clone()))?;
+        registry.register(Box::new(body_bytes.clone()))?;
+        Ok(Self { requests, held, held_refused, wait, body_bytes })
+    }
+
+    /// Counts one answer.
+    pub(crate) fn answered(&self, route: Route, status: StatusCode, body_bytes: u64) {
+        let class = match status.as_u16() {
+            ..=299 => "2xx",
+            300..=399 => "3xx",
+            400..=499 => "4xx",
+            _ => "5xx",
+        };
+        self.requests.with_label_values(&[route.as_str(), class]).inc();
+        self.body_bytes.inc_by(body_bytes);
+    }
+}

@@ -1,0 +1,8 @@
+//! What viewers get from the origin, through its public interface.
+
+mod decide;
+mod delivery;
+mod directory;
+mod reload;
+mod stage;
+mod wire;
