@@ -54,15 +54,12 @@ def run(command, seconds, **options):
                           check=False, **options)
 
 
-def test_ffmpeg_decodes_the_live_stream_without_an_error(live):
-    result = run(["ffmpeg", "-nostdin", "-v", "error", "-i", live.playlist, "-map", "0:v", "-map", "0:a", "-t", PLAY_S,
-                  "-f", "null", "-"], 60)
-    assert (result.returncode, result.stderr) == (0, "")
-
-
-def test_the_newest_ffmpeg_decodes_the_live_stream_without_an_error(live):
-    result = run([tools.whip_ffmpeg(), "-nostdin", "-v", "error", "-i", live.playlist, "-map", "0:v:0", "-map",
-                  "0:a:0", "-t", PLAY_S, "-f", "null", "-"], 60)
+@pytest.mark.parametrize("generation", ["oldest", "newest"])
+def test_ffmpeg_decodes_every_rendition_without_an_error(live, generation):
+    # All streams: FFmpeg 9 closes a variant that is not wanted in the middle of a packet, and complains of itself.
+    ffmpeg = tools.need("ffmpeg") if generation == "oldest" else tools.whip_ffmpeg()
+    result = run([ffmpeg, "-nostdin", "-v", "error", "-i", live.playlist, "-map", "0", "-t", PLAY_S, "-f", "null", "-"],
+                 60)
     assert (result.returncode, result.stderr) == (0, "")
 
 
