@@ -23,8 +23,8 @@ mod transcoding;
 
 pub use crate::metrics::BroadcastMetrics;
 pub use crate::timing::Tracks;
-pub use publish::{Listing, Publisher, Retained};
-pub use transcoding::{Pending, TranscoderInput, TranscoderOutput, Transcoding, TranscodingError, WorkerProcess};
+pub use publish::{Flow, Listing, Outlets, Publisher, Retained, Subject};
+pub use transcoding::{Ends, Pending, TranscoderInput, TranscoderOutput, Transcoding, TranscodingError, WorkerProcess};
 
 use crate::ladder;
 use crate::timing::Timing;

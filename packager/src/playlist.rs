@@ -40,8 +40,8 @@ pub struct Report {
     pub name: RenditionName,
     /// The media sequence number of its last listed segment, complete or not.
     pub last_msn: u64,
-    /// The number of that segment's last listed part.
-    pub last_part: u32,
+    /// The number of that segment's last listed part; `None` where the profile has no parts.
+    pub last_part: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -221,8 +221,10 @@ impl Window {
     /// How far this rendition is, for the others' lists; `None` before its first part.
     #[must_use]
     pub fn report(&self, name: &RenditionName) -> Option<Report> {
-        let last = self.open.as_ref().or(self.segments.back())?;
-        Some(Report { name: name.clone(), last_msn: last.msn, last_part: count(&last.parts).saturating_sub(1) })
+        let open = self.open.as_ref().filter(|_| self.lists_parts());
+        let last = open.or(self.segments.back())?;
+        let last_part = count(&last.parts).saturating_sub(1);
+        Some(Report { name: name.clone(), last_msn: last.msn, last_part: self.lists_parts().then_some(last_part) })
     }
 
     /// The next revision, rendered; `reports` are those of the other renditions.

@@ -3,8 +3,8 @@
 //! Nothing here ever changes in a playlist's life: players give a stream up whose targets move.
 //! Knows no units and no playlists.
 
-use schema::MediaTime;
 use schema::ladder::{FrameRate, LatencyProfile};
+use schema::{Codec, MediaTime, TrackKind};
 
 /// A unit that ends this close before an instant reaches it: half the smallest clock tick that
 /// anybody rounds to, and far below any frame.
@@ -29,6 +29,15 @@ pub struct Tracks {
     pub video: bool,
     /// Sound.
     pub audio: bool,
+}
+
+impl Tracks {
+    /// The kinds of track of these codecs.
+    #[must_use]
+    pub fn of(codecs: &[Codec]) -> Self {
+        let has = |kind| codecs.iter().any(|codec| codec.kind() == kind);
+        Self { video: has(TrackKind::Video), audio: has(TrackKind::Audio) }
+    }
 }
 
 /// The times of a live window. The same for all renditions of a broadcast.

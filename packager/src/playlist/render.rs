@@ -24,12 +24,12 @@ pub(super) fn media(window: &Window, reports: &[Report], hint: Option<&str>) -> 
 fn write_all(out: &mut String, window: &Window, reports: &[Report], hint: Option<&str>) -> std::fmt::Result {
     header(out, window)?;
     let open = window.open.as_ref().filter(|_| window.lists_parts());
-    let parts_from = parts_from(window);
+    let parts_from = parts_from(window, open);
     let mut init = None;
     for segment in window.segments.iter().chain(open) {
         opening(out, window, segment, init)?;
         init = Some(segment.init);
-        if window.lists_parts() && segment.start >= parts_from {
+        if window.lists_parts() && segment.msn >= parts_from {
             parts(out, window, segment)?;
         }
         if segment.objects.whole.is_some() {
@@ -40,14 +40,13 @@ fn write_all(out: &mut String, window: &Window, reports: &[Report], hint: Option
     if let Some(hint) = hint {
         writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{hint}\"")?;
     }
-    if window.lists_parts() {
-        for report in reports {
-            writeln!(
-                out,
-                "#EXT-X-RENDITION-REPORT:URI=\"../{}/index.m3u8\",LAST-MSN={},LAST-PART={}",
-                report.name, report.last_msn, report.last_part
-            )?;
+    for report in reports {
+        let Report { name, last_msn, .. } = report;
+        write!(out, "#EXT-X-RENDITION-REPORT:URI=\"../{name}/index.m3u8\",LAST-MSN={last_msn}")?;
+        if let Some(part) = report.last_part {
+            write!(out, ",LAST-PART={part}")?;
         }
+        writeln!(out)?;
     }
     if window.ended {
         writeln!(out, "#EXT-X-ENDLIST")?;
@@ -75,10 +74,20 @@ fn header(out: &mut String, window: &Window) -> std::fmt::Result {
     writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{before}")
 }
 
-/// Parts of segments that begin more than three target durations before the end are not listed any
-/// more (rfc8216bis 6.2.2). A segment lists all of its parts or none: players count them.
-fn parts_from(window: &Window) -> MediaTime {
-    window.end() - MediaTime(window.timing.segment.0 * 3)
+/// The first segment whose parts are listed. Those of segments that begin more than three target
+/// durations of listed media before the end are not (rfc8216bis 6.2.2). A segment lists all of its
+/// parts or none: players count them.
+fn parts_from(window: &Window, open: Option<&Segment>) -> u64 {
+    let limit = MediaTime(window.timing.segment.0 * 3);
+    let mut age = MediaTime::ZERO;
+    let newest_first = open.into_iter().chain(window.segments.iter().rev());
+    newest_first
+        .take_while(|segment| {
+            age += segment.duration;
+            age <= limit
+        })
+        .last()
+        .map_or(window.next_msn, |segment| segment.msn)
 }
 
 /// The tags that stand before the first part of a segment (rfc8216bis 4.4.4.9).

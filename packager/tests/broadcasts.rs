@@ -1,0 +1,218 @@
+//! Whole broadcasts on virtual time, over a scripted transcoder.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use packager::broadcast::{self, BroadcastEnd, BroadcastMetrics, Cause, Start, Status, Tracks};
+use packager::live::LiveBroadcast;
+use prometheus::Registry;
+use schema::api::{BroadcastState, PublishGrant};
+use schema::ladder::{Ladder, LatencyProfile, PictureSize};
+use schema::{Feed, Incarnation, SessionEnd, UnixMicros};
+use support::{Life, PacedFeed, ReadyFeed, Script, publisher};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+const BOTH: Tracks = Tracks { video: true, audio: true };
+
+struct Setup {
+    start: Start,
+    listed: oneshot::Receiver<Arc<LiveBroadcast>>,
+    status: watch::Receiver<Status>,
+    metrics: BroadcastMetrics,
+}
+
+fn setup(feed: impl Feed + 'static, script: &Script) -> Setup {
+    let (listing, listed) = oneshot::channel();
+    let (sender, status) = watch::channel(Status::default());
+    let metrics = BroadcastMetrics::register(&Registry::new()).unwrap();
+    let start = Start {
+        grant: PublishGrant {
+            channel: "demo".parse().unwrap(),
+            key_id: "k1".into(),
+            title: "Demo".into(),
+            ladder: Ladder::default(),
+            profile: LatencyProfile::Low,
+            frame_rate: None,
+            last_size: None,
+        },
+        broadcast: "b1".parse().unwrap(),
+        incarnation: Incarnation(3),
+        tracks: BOTH,
+        zero: UnixMicros(1_800_000_000_000_000),
+        feed: Box::new(feed),
+        transcoding: Arc::new(script.clone()),
+        msn_start: 40,
+        listing: Box::new(move |live| {
+            let _ = listing.send(live);
+        }),
+        status: sender,
+        metrics: metrics.clone(),
+    };
+    Setup { start, listed, status, metrics }
+}
+
+async fn run(start: Start) -> BroadcastEnd {
+    broadcast::run(start, CancellationToken::new()).await
+}
+
+fn playlist(live: &LiveBroadcast, name: &str) -> String {
+    let rendition = live.renditions.iter().find(|rendition| rendition.name.as_str() == name).unwrap();
+    String::from_utf8(rendition.snapshot.borrow().playlist.to_vec()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_is_listed_played_and_ended_in_all_renditions() {
+    let script = Script::new([Life::Well]);
+    let mut setup = setup(ReadyFeed::new(publisher(20), Some(SessionEnd::Closed)), &script);
+    let end = run(setup.start).await;
+    let live = setup.listed.try_recv().unwrap();
+    assert_eq!(end.cause, Cause::Session(SessionEnd::Closed));
+    let names: Vec<&str> = live.renditions.iter().map(|rendition| rendition.name.as_str()).collect();
+    assert_eq!(names, ["720p", "480p", "360p", "audio"], "a source of 240 lines may grow to 720");
+    for name in names {
+        let text = playlist(&live, name);
+        assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:40\n"), "{text}");
+        assert!(text.contains("seg-3-49.m4s\n") && text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
+    }
+    assert!(live.multivariant.get().is_some());
+    assert_eq!(end.next_msn, 50);
+    let status = setup.status.borrow().clone();
+    assert_eq!((status.state, status.end), (BroadcastState::Ended, Some(SessionEnd::Closed)));
+    assert_eq!(status.source_size, Some(PictureSize { width: 320, height: 240 }));
+    assert_eq!(setup.metrics.broadcasts_active.get(), 0);
+    assert_eq!(setup.metrics.segments.with_label_values(&["audio"]).get(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_window_of_an_ended_broadcast_stays_for_its_retention_and_then_goes() {
+    let script = Script::new([Life::Well]);
+    let mut setup = setup(ReadyFeed::new(publisher(20), Some(SessionEnd::Closed)), &script);
+    let end = run(setup.start).await;
+    let live = setup.listed.try_recv().unwrap();
+    let retained = end.retained.unwrap();
+    assert!(retained.retention() >= Duration::from_secs(22), "{:?}", retained.retention());
+    let mut snapshot = live.renditions[0].snapshot.clone();
+    assert!(snapshot.borrow_and_update().ended);
+    let began = Instant::now();
+    retained.hold(CancellationToken::new()).await;
+    assert!(began.elapsed() >= Duration::from_secs(22));
+    assert!(snapshot.changed().await.is_err(), "the sender is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_worker_costs_a_discontinuity_and_a_keyframe_is_asked_for() {
+    let script = Script::new([Life::Dies(150), Life::Well]);
+    let feed = ReadyFeed::new(publisher(30), Some(SessionEnd::Closed));
+    let keyframes = Arc::clone(&feed.keyframes);
+    let mut setup = setup(feed, &script);
+    let end = run(setup.start).await;
+    let live = setup.listed.try_recv().unwrap();
+    assert_eq!(end.cause, Cause::Session(SessionEnd::Closed));
+    for rendition in &live.renditions {
+        let text = playlist(&live, rendition.name.as_str());
+        assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1, "{text}");
+        assert!(text.contains("init-3-0.mp4") && text.contains("init-3-1.mp4"));
+    }
+    assert!(keyframes.load(Ordering::SeqCst) >= 1);
+    assert_eq!(setup.metrics.transcoder_restarts.get(), 1);
+    let plans = script.plans.lock().unwrap();
+    assert_eq!(plans[0].video, plans[1].video);
+    assert!(plans[1].start > plans[0].start);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_hangs_is_replaced() {
+    let script = Script::new([Life::Hangs(60), Life::Well]);
+    let feed = PacedFeed::new(ReadyFeed::new(publisher(30), None));
+    let mut setup = setup(feed, &script);
+    let cancel = CancellationToken::new();
+    let running = broadcast::run(setup.start, cancel.clone());
+    let (end, ()) = tokio::join!(running, async {
+        sleep(Duration::from_secs(20)).await;
+        cancel.cancel();
+    });
+    assert_eq!(end.cause, Cause::Shutdown);
+    assert_eq!(setup.metrics.transcoder_restarts.get(), 1);
+    assert!(setup.listed.try_recv().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_cannot_be_kept_alive_ends_the_broadcast_after_five_restarts() {
+    let script = Script::new([Life::Refused]);
+    let setup = setup(ReadyFeed::new(publisher(5), None), &script);
+    let began = Instant::now();
+    let end = run(setup.start).await;
+    assert_eq!(end.cause, Cause::TranscoderFailed);
+    assert_eq!(script.plans.lock().unwrap().len(), 6);
+    assert!(began.elapsed() >= Duration::from_millis(3_750));
+    assert!(end.retained.is_none(), "nothing was ever listed");
+    assert_eq!(setup.metrics.transcoder_failures.get(), 1);
+    assert_eq!(setup.status.borrow().state, BroadcastState::Ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_finishes_the_open_part_and_sets_no_end_mark() {
+    let script = Script::new([Life::Well]);
+    let mut setup = setup(ReadyFeed::new(publisher(9), None), &script);
+    let cancel = CancellationToken::new();
+    let (end, live) = tokio::join!(broadcast::run(setup.start, cancel.clone()), async {
+        let live = (&mut setup.listed).await.unwrap();
+        let mut newest = live.renditions[0].snapshot.clone();
+        newest.wait_for(|snapshot| snapshot.next_msn == 44 && snapshot.open_parts >= 2).await.unwrap();
+        cancel.cancel();
+        live
+    });
+    assert_eq!(end.cause, Cause::Shutdown);
+    for rendition in &live.renditions {
+        let text = playlist(&live, rendition.name.as_str());
+        assert!(!text.contains("#EXT-X-ENDLIST"), "{text}");
+    }
+    assert_eq!(end.next_msn, 45);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_negotiated_track_that_stays_silent_is_not_offered() {
+    let script = Script::new([Life::Well]);
+    let units = publisher(10).into_iter().filter(|unit| unit.codec == schema::Codec::H264).collect();
+    let mut setup = setup(ReadyFeed::new(units, None), &script);
+    let cancel = CancellationToken::new();
+    let (_, live) = tokio::join!(broadcast::run(setup.start, cancel.clone()), async {
+        let live = (&mut setup.listed).await.unwrap();
+        cancel.cancel();
+        live
+    });
+    assert!(live.renditions.iter().all(|rendition| rendition.kind == schema::TrackKind::Video));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_without_media_ends_without_a_listing() {
+    let script = Script::new([Life::Well]);
+    let mut setup = setup(ReadyFeed::new(Vec::new(), Some(SessionEnd::Silent)), &script);
+    let end = run(setup.start).await;
+    assert_eq!((end.cause, end.next_msn), (Cause::Session(SessionEnd::Silent), 40));
+    assert!(end.retained.is_none() && setup.listed.try_recv().is_err());
+    assert!(script.plans.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_no_keyframe_comes_it_is_asked_for_twice_a_second() {
+    let script = Script::new([Life::Well]);
+    let mut units = publisher(1);
+    units.retain(|unit| !(unit.codec == schema::Codec::H264 && unit.random_access));
+    let feed = ReadyFeed::new(units, None);
+    let keyframes = Arc::clone(&feed.keyframes);
+    let mut setup = setup(feed, &script);
+    let cancel = CancellationToken::new();
+    let (_, ()) = tokio::join!(broadcast::run(setup.start, cancel.clone()), async {
+        sleep(Duration::from_millis(2_050)).await;
+        let asked = keyframes.load(Ordering::SeqCst);
+        assert!((4..=6).contains(&asked), "{asked}");
+        cancel.cancel();
+    });
+    assert!(setup.listed.try_recv().is_err());
+}

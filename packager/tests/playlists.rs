@@ -1,0 +1,434 @@
+//! Every revision of every playlist, judged by other people's parsers and by the rules of rfc8216bis 6.2.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Instant;
+
+use packager::broadcast::{BroadcastMetrics, Cause, Outlets, Publisher, Status, Subject};
+use packager::ladder;
+use packager::live::{LiveBroadcast, Snapshot};
+use packager::timing::{Timing, Tracks};
+use prometheus::Registry;
+use quick_m3u8::config::ParsingOptionsBuilder;
+use quick_m3u8::{HlsLine, Reader};
+use schema::ladder::{FrameRate, Ladder, LatencyProfile, PictureSize};
+use schema::{Incarnation, MediaTime, SessionEnd, UnixMicros};
+use tokio::sync::{Notify, watch};
+
+const BOTH: Tracks = Tracks { video: true, audio: true };
+
+/// A publisher and all that it published.
+struct Run {
+    publisher: Option<Publisher>,
+    live: Arc<LiveBroadcast>,
+    timing: Arc<Timing>,
+    listed: Arc<std::sync::Mutex<Vec<Arc<LiveBroadcast>>>>,
+    revisions: Vec<Vec<Arc<Snapshot>>>,
+    metrics: BroadcastMetrics,
+}
+
+impl Run {
+    fn new(profile: LatencyProfile, rate: FrameRate, tracks: Tracks, begins: MediaTime) -> Self {
+        let size = PictureSize { width: 854, height: 480 };
+        let renditions = ladder::renditions(&Ladder::default(), tracks.video.then_some(size), tracks.audio, profile);
+        let timing = Arc::new(Timing::new(profile, rate, tracks));
+        let metrics = BroadcastMetrics::register(&Registry::new()).unwrap();
+        let listed: Arc<std::sync::Mutex<Vec<Arc<LiveBroadcast>>>> = Arc::default();
+        let sink = Arc::clone(&listed);
+        let subject = Subject {
+            broadcast: "b1".parse().unwrap(),
+            channel: "demo".parse().unwrap(),
+            title: "Demo".into(),
+            profile,
+            incarnation: Incarnation(7),
+            zero: UnixMicros(1_800_000_000_000_000),
+            begins,
+            msn_start: 100,
+        };
+        let outlets = Outlets {
+            listing: Box::new(move |live| sink.lock().unwrap().push(live)),
+            status: watch::channel(Status::default()).0,
+            metrics: metrics.clone(),
+            keyframe: Arc::new(Notify::new()),
+        };
+        let publisher = Publisher::new(subject, renditions, Arc::clone(&timing), outlets);
+        let live = Arc::clone(publisher.live());
+        let revisions = live.renditions.iter().map(|_| Vec::new()).collect();
+        Self { publisher: Some(publisher), live, timing, listed, revisions, metrics }
+    }
+
+    fn feed(&mut self, from: MediaTime, to: MediaTime) {
+        let plan = self.publisher.as_ref().unwrap().plan();
+        for output in support::outputs(&plan, from, to) {
+            self.publisher.as_mut().unwrap().handle(output, Instant::now());
+            self.collect();
+        }
+    }
+
+    fn restart(&mut self, newest: MediaTime) -> MediaTime {
+        let publisher = self.publisher.as_mut().unwrap();
+        publisher.restart(newest);
+        let start = publisher.plan().start;
+        self.collect();
+        start
+    }
+
+    fn end(&mut self, cause: Cause) -> packager::broadcast::BroadcastEnd {
+        let end = self.publisher.take().unwrap().end(cause);
+        self.collect();
+        end
+    }
+
+    fn collect(&mut self) {
+        for (rendition, revisions) in self.live.renditions.iter().zip(&mut self.revisions) {
+            let snapshot = Arc::clone(&rendition.snapshot.borrow());
+            let known = revisions.last().map(|last| last.revision);
+            if !snapshot.playlist.is_empty() && known != Some(snapshot.revision) {
+                revisions.push(snapshot);
+            }
+        }
+    }
+
+    fn last(&self, rendition: usize) -> String {
+        text(self.revisions[rendition].last().unwrap())
+    }
+}
+
+fn text(snapshot: &Snapshot) -> String {
+    String::from_utf8(snapshot.playlist.to_vec()).unwrap()
+}
+
+fn seconds(count: i64) -> MediaTime {
+    MediaTime(count * MediaTime::PER_SECOND)
+}
+
+/// A playlist, read as simply as possible.
+#[derive(Debug, Default, Clone)]
+struct Read_ {
+    head: Vec<String>,
+    msn: u64,
+    discontinuities: u64,
+    segments: Vec<Segment>,
+    hint: Option<String>,
+    reports: Vec<String>,
+    ended: bool,
+}
+
+#[derive(Debug, Default, Clone, PartialEq)]
+struct Segment {
+    tags: Vec<String>,
+    map: Option<String>,
+    parts: Vec<String>,
+    end: Vec<String>,
+}
+
+impl Segment {
+    fn seconds(&self) -> f64 {
+        let value = |line: &str, key: &str| -> f64 {
+            line.split(key).nth(1).unwrap().split(',').next().unwrap().parse().unwrap()
+        };
+        match self.end.first() {
+            Some(inf) => value(inf, "#EXTINF:"),
+            None => self.parts.iter().map(|part| value(part, "DURATION=")).sum(),
+        }
+    }
+}
+
+fn uri(line: &str) -> String {
+    line.split("URI=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+fn read(text: &str) -> Read_ {
+    let mut read = Read_::default();
+    let mut now = Segment::default();
+    for line in text.lines() {
+        let after = |tag: &str| line.strip_prefix(tag).map(str::to_owned);
+        if let Some(msn) = after("#EXT-X-MEDIA-SEQUENCE:") {
+            read.msn = msn.parse().unwrap();
+        } else if let Some(count) = after("#EXT-X-DISCONTINUITY-SEQUENCE:") {
+            read.discontinuities = count.parse().unwrap();
+        } else if line == "#EXT-X-DISCONTINUITY" || line.starts_with("#EXT-X-PROGRAM-DATE-TIME") {
+            now.tags.push(line.to_owned());
+        } else if line.starts_with("#EXT-X-MAP") {
+            now.map = Some(uri(line));
+        } else if line.starts_with("#EXT-X-PART:") {
+            now.parts.push(line.to_owned());
+        } else if line.starts_with("#EXTINF") {
+            now.end.push(line.to_owned());
+        } else if line.starts_with("#EXT-X-PRELOAD-HINT") {
+            read.hint = Some(uri(line));
+        } else if line.starts_with("#EXT-X-RENDITION-REPORT") {
+            read.reports.push(line.to_owned());
+        } else if line == "#EXT-X-ENDLIST" {
+            read.ended = true;
+        } else if line.starts_with('#') {
+            read.head.push(line.to_owned());
+        } else {
+            now.end.push(line.to_owned());
+            read.segments.push(std::mem::take(&mut now));
+        }
+    }
+    if now != Segment::default() {
+        read.segments.push(now);
+    }
+    read
+}
+
+/// Only the edits of rfc8216bis 6.2.1 happen between two revisions.
+fn only_allowed_edits(old: &Read_, new: &Read_, target: f64) {
+    assert_eq!(old.head, new.head);
+    assert!(!old.ended, "nothing may follow the end");
+    let removed = usize::try_from(new.msn.checked_sub(old.msn).expect("never falls")).unwrap();
+    let gone = old.segments[..removed].iter().flat_map(|segment| &segment.tags);
+    let gone = gone.filter(|tag| *tag == "#EXT-X-DISCONTINUITY").count() as u64;
+    assert_eq!(new.discontinuities, old.discontinuities + gone);
+    for (index, (before, after)) in old.segments[removed..].iter().zip(&new.segments).enumerate() {
+        assert_eq!(before.tags, after.tags);
+        if !before.end.is_empty() {
+            assert_eq!(before.end, after.end);
+        }
+        if after.parts.is_empty() && !before.parts.is_empty() {
+            let age: f64 = new.segments[index..].iter().map(Segment::seconds).sum();
+            assert!(age > 3.0 * target, "parts left at an age of {age}");
+        } else {
+            assert_eq!(before.parts, after.parts[..before.parts.len()]);
+        }
+    }
+    assert!(new.segments.len() + removed >= old.segments.len());
+    if let (Some(hint), Some((segment, part))) = (&old.hint, first_new_part(old, new)) {
+        if !segment.tags.iter().any(|tag| tag == "#EXT-X-DISCONTINUITY") {
+            assert_eq!(*hint, uri(part));
+        }
+    }
+}
+
+fn first_new_part<'a>(old: &Read_, new: &'a Read_) -> Option<(&'a Segment, &'a String)> {
+    let known: Vec<&String> = old.segments.iter().flat_map(|segment| &segment.parts).collect();
+    let mut parts = new.segments.iter().flat_map(|segment| segment.parts.iter().map(move |part| (segment, part)));
+    parts.find(|(_, part)| !known.contains(part))
+}
+
+fn advertised(read: &Read_) -> Vec<String> {
+    let of = |segment: &Segment| {
+        let mut names: Vec<String> = segment.map.iter().cloned().collect();
+        names.extend(segment.parts.iter().map(|part| uri(part)));
+        names.extend(segment.end.get(1).cloned());
+        names
+    };
+    read.segments.iter().flat_map(of).collect()
+}
+
+fn others_can_read_it(text: &str) {
+    let options = ParsingOptionsBuilder::new().with_parsing_for_all_tags().build();
+    let mut reader = Reader::from_str(text, options);
+    while let Some(line) = reader.read_line().unwrap() {
+        assert!(!matches!(line, HlsLine::UnknownTag(_) | HlsLine::Comment(_) | HlsLine::Blank), "{line:?}");
+    }
+    let parsed = m3u8_rs::parse_media_playlist_res(text.as_bytes()).unwrap();
+    assert_eq!(parsed.version, Some(6));
+}
+
+fn gunzip(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    flate2::read::GzDecoder::new(bytes).read_to_string(&mut out).unwrap();
+    out
+}
+
+/// All rules over all revisions of one rendition.
+fn judge(revisions: &[Arc<Snapshot>], timing: &Timing) {
+    let target = f64::from(timing.target_duration_s);
+    let mut bodies: BTreeMap<String, usize> = BTreeMap::new();
+    let mut before: Option<Read_> = None;
+    for snapshot in revisions {
+        let text = text(snapshot);
+        others_can_read_it(&text);
+        assert_eq!(gunzip(&snapshot.playlist_gzip), text);
+        let read = read(&text);
+        for name in advertised(&read) {
+            let object = snapshot.objects.get(&name).unwrap_or_else(|| panic!("{name} is not there"));
+            let body = object.chunks.first().unwrap().as_ptr() as usize;
+            assert_eq!(*bodies.entry(name).or_insert(body), body, "other bytes");
+        }
+        if let Some(hint) = &read.hint {
+            assert!(snapshot.objects.get(hint).is_none());
+        }
+        numbers_agree(snapshot, &read, timing);
+        assert_eq!(read.hint.is_some(), timing.part_target.is_some() && !read.ended);
+        assert!(read.segments[0].map.is_some());
+        for segment in &read.segments {
+            assert!(segment.seconds().round() <= target);
+        }
+        let complete = read.segments.iter().filter(|segment| !segment.end.is_empty()).count();
+        assert!(complete <= timing.listed_segments);
+        if let Some(before) = &before {
+            only_allowed_edits(before, &read, target);
+            assert!(read.msn == before.msn || complete >= 6);
+        }
+        before = Some(read);
+    }
+}
+
+fn numbers_agree(snapshot: &Snapshot, read: &Read_, timing: &Timing) {
+    let open = read.segments.last().filter(|segment| segment.end.is_empty());
+    let complete = read.segments.len() - usize::from(open.is_some());
+    assert_eq!(snapshot.first_msn, read.msn);
+    assert_eq!(snapshot.next_msn, read.msn + complete as u64);
+    assert_eq!(snapshot.open_parts as usize, open.map_or(0, |open| open.parts.len()));
+    assert_eq!(snapshot.ended, read.ended);
+    assert_eq!(snapshot.hint.as_deref(), read.hint.as_deref());
+    assert_eq!(snapshot.part_target, timing.part_target);
+    if complete > 0 && timing.part_target.is_some() {
+        let last = &read.segments[complete - 1];
+        assert_eq!(snapshot.last_parts as usize, last.parts.len());
+    }
+}
+
+fn profiles() -> [LatencyProfile; 4] {
+    use LatencyProfile::{Classic, Low, Relaxed, Ultra};
+    [Ultra, Low, Relaxed, Classic]
+}
+
+#[test]
+fn every_revision_keeps_the_rules_in_every_profile() {
+    let rates = [FrameRate::THIRTY, FrameRate::new(24_000, 1_001), FrameRate::new(25, 1), FrameRate::new(60, 1)];
+    for (profile, rate) in profiles().into_iter().zip(rates) {
+        let mut run = Run::new(profile, rate, BOTH, MediaTime::from_millis(300));
+        run.feed(MediaTime::from_millis(300), seconds(100));
+        run.end(Cause::Session(SessionEnd::Closed));
+        assert_eq!(run.listed.lock().unwrap().len(), 1);
+        for rendition in 0..3 {
+            judge(&run.revisions[rendition], &run.timing);
+            assert!(run.last(rendition).ends_with("#EXT-X-ENDLIST\n"));
+        }
+    }
+}
+
+#[test]
+fn a_broadcast_of_one_kind_keeps_the_rules_too() {
+    for tracks in [Tracks { video: true, audio: false }, Tracks { video: false, audio: true }] {
+        let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, tracks, MediaTime::ZERO);
+        run.feed(MediaTime::ZERO, seconds(50));
+        run.end(Cause::Session(SessionEnd::Closed));
+        for revisions in &run.revisions {
+            judge(revisions, &run.timing);
+        }
+        let text = String::from_utf8(run.live.multivariant.get().unwrap().to_vec()).unwrap();
+        let parsed = m3u8_rs::parse_master_playlist_res(text.as_bytes()).unwrap();
+        assert!(parsed.alternatives.is_empty() && parsed.variants.iter().all(|variant| variant.audio.is_none()));
+        let codecs = parsed.variants[0].codecs.as_deref();
+        assert_eq!(codecs, Some(if tracks.video { "avc1.64000d" } else { "mp4a.40.2" }));
+    }
+}
+
+#[test]
+fn after_a_restart_all_renditions_go_on_behind_a_discontinuity_and_a_new_map() {
+    let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    run.feed(MediaTime::ZERO, seconds(5));
+    let start = run.restart(MediaTime::from_millis(5_100));
+    assert!(start > MediaTime::from_millis(5_100) && start < MediaTime::from_millis(5_500), "{start:?}");
+    run.feed(start, seconds(90));
+    run.end(Cause::Session(SessionEnd::Closed));
+    for revisions in &run.revisions {
+        judge(revisions, &run.timing);
+        let with = |snapshot: &&Arc<Snapshot>| text(snapshot).contains("#EXT-X-DISCONTINUITY\n");
+        let during = read(&text(revisions.iter().find(with).unwrap()));
+        let segment = during.segments.iter().find(|segment| segment.tags.len() == 2).unwrap();
+        assert_eq!(segment.map.as_deref(), Some("init-7-1.mp4"));
+        assert_eq!(during.discontinuities, 0);
+        let last = read(&text(revisions.last().unwrap()));
+        assert_eq!(last.discontinuities, 1, "it left the list and was counted");
+    }
+}
+
+#[test]
+fn a_rendition_that_had_nothing_before_the_restart_has_the_same_discontinuity_sequence() {
+    let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    let plan = run.publisher.as_ref().unwrap().plan();
+    for output in support::outputs(&plan, MediaTime::ZERO, seconds(1)) {
+        if matches!(&output, packager_transcode::wire::Output::Encoded { rendition: 0, .. }) {
+            run.publisher.as_mut().unwrap().handle(output, Instant::now());
+        }
+    }
+    assert!(run.listed.lock().unwrap().is_empty(), "not all renditions have a part");
+    let start = run.restart(seconds(1));
+    run.feed(start, seconds(6));
+    assert_eq!(run.listed.lock().unwrap().len(), 1);
+    let numbers = |rendition: usize| {
+        let read = read(&run.last(rendition));
+        let tags = read.segments.iter().flat_map(|segment| &segment.tags);
+        read.discontinuities + tags.filter(|tag| *tag == "#EXT-X-DISCONTINUITY").count() as u64
+    };
+    assert_eq!((numbers(0), numbers(1), numbers(2)), (1, 1, 1));
+}
+
+#[test]
+fn removed_segments_stay_for_their_duration_and_the_longest_playlist_and_then_go() {
+    let mut run = Run::new(LatencyProfile::Ultra, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    run.feed(MediaTime::ZERO, seconds(200));
+    for revisions in &run.revisions {
+        let mut removed: Option<usize> = None;
+        let mut forgotten = None;
+        for (index, snapshot) in revisions.iter().enumerate() {
+            if snapshot.first_msn > 100 {
+                removed.get_or_insert(index);
+            }
+            if removed.is_some() && snapshot.objects.get("seg-7-100.m4s").is_none() {
+                forgotten = Some(index);
+                break;
+            }
+        }
+        let (removed, forgotten) = (&revisions[removed.unwrap()], &revisions[forgotten.unwrap()]);
+        let kept = forgotten.next_msn - removed.next_msn;
+        let longest = run.timing.listed_segments as u64;
+        assert!((longest + 1..=longest + 4).contains(&kept), "{kept} s");
+        assert!(removed.objects.get("part-7-100-0.m4s").is_some());
+    }
+}
+
+#[test]
+fn a_node_that_shuts_down_finishes_the_open_part_and_sets_no_end_mark() {
+    let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    run.feed(MediaTime::ZERO, MediaTime::from_millis(4_500));
+    let before = run.revisions[0].last().unwrap().open_parts;
+    let end = run.end(Cause::Shutdown);
+    judge(&run.revisions[0], &run.timing);
+    let last = run.revisions[0].last().unwrap();
+    assert_eq!((last.open_parts, last.ended), (before + 1, false));
+    assert_eq!(end.next_msn, 103);
+}
+
+#[test]
+fn the_multivariant_playlist_names_what_the_sample_entries_say() {
+    let mut run = Run::new(LatencyProfile::Low, FrameRate::new(30_000, 1_001), BOTH, MediaTime::ZERO);
+    run.feed(MediaTime::ZERO, seconds(1));
+    let text = String::from_utf8(run.live.multivariant.get().unwrap().to_vec()).unwrap();
+    let parsed = m3u8_rs::parse_master_playlist_res(text.as_bytes()).unwrap();
+    assert!(parsed.independent_segments);
+    assert_eq!(parsed.variants.len(), 2);
+    let first = &parsed.variants[0];
+    assert_eq!(first.uri, "b1/480p/index.m3u8");
+    assert_eq!(first.codecs.as_deref(), Some("avc1.64000d,mp4a.40.2"));
+    assert!(text.contains("FRAME-RATE=29.970"));
+    assert!(text.contains("CLOSED-CAPTIONS=NONE"));
+    assert!(first.average_bandwidth.unwrap() < first.bandwidth);
+    let audio = &parsed.alternatives[0];
+    assert_eq!(first.audio.as_deref(), Some(audio.group_id.as_str()));
+    assert_eq!(audio.uri.as_deref(), Some("b1/audio/index.m3u8"));
+    assert_eq!((audio.channels.as_deref(), audio.language.as_deref()), (Some("2"), Some("und")));
+    assert!(audio.default && audio.autoselect);
+}
+
+#[test]
+fn each_list_reports_every_other_rendition_as_soon_as_it_is_listed() {
+    let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    run.feed(MediaTime::ZERO, seconds(3));
+    for revisions in &run.revisions {
+        let reports = read(&text(revisions.last().unwrap())).reports;
+        assert_eq!(reports.len(), 2);
+        assert!(reports.iter().all(|report| report.contains(",LAST-MSN=101,LAST-PART=")), "{reports:?}");
+    }
+    assert_eq!(run.metrics.parts.with_label_values(&["video"]).get(), 18);
+}

@@ -1,0 +1,284 @@
+//! Made-up encoders, feeds and transcoders.
+#![allow(dead_code, missing_docs, clippy::missing_panics_doc)]
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use packager::broadcast::{Ends, Pending, TranscoderInput, TranscoderOutput, Transcoding, TranscodingError};
+use packager_transcode::wire::{Input, Output, Plan};
+use schema::{AccessUnit, Codec, Feed, FeedEvent, MediaTime, SessionEnd};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// x264, High, 320 × 240.
+pub(crate) const SPS: [u8; 24] = [
+    0x67, 0x64, 0x00, 0x0D, 0xAC, 0xD9, 0x41, 0x41, 0xFA, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10, 0x00, 0x00, 0x03, 0x03,
+    0x20, 0xF1, 0x42, 0x99, 0x60,
+];
+const PPS: [u8; 6] = [0x68, 0xEB, 0xE3, 0xCB, 0x22, 0xC0];
+const START: [u8; 4] = [0, 0, 0, 1];
+
+pub(crate) fn picture(pts: MediaTime, duration: Option<MediaTime>, idr: bool) -> AccessUnit {
+    let data = if idr {
+        [&START[..], &SPS, &START, &PPS, &START, &[0x65, 0x88, 0x84]].concat()
+    } else {
+        [&START[..], &[0x41, 0x9a, 0x10]].concat()
+    };
+    AccessUnit { codec: Codec::H264, pts, dts: pts, duration, random_access: idr, data: data.into() }
+}
+
+pub(crate) fn sound(codec: Codec, pts: MediaTime, duration: Option<MediaTime>) -> AccessUnit {
+    AccessUnit { codec, pts, dts: pts, duration, random_access: true, data: Bytes::from_static(&[1, 2, 3, 4]) }
+}
+
+pub(crate) fn aac(index: i64) -> AccessUnit {
+    let frame = MediaTime::from_ticks(1024, 48_000);
+    sound(Codec::Aac, MediaTime::from_ticks(index * 1024, 48_000), Some(frame))
+}
+
+/// A publisher's first `seconds` at 30 pictures a second with Opus of 20 ms, by time.
+pub(crate) fn publisher(seconds: i64) -> Vec<AccessUnit> {
+    let mut units: Vec<AccessUnit> = (0..seconds * 30)
+        .map(|index| picture(MediaTime::from_ticks(index, 30), None, index % 60 == 0))
+        .chain((0..seconds * 50).map(|index| sound(Codec::Opus, MediaTime::from_millis(index * 20), None)))
+        .collect();
+    units.sort_by_key(|unit| unit.pts);
+    units
+}
+
+/// A feed of ready units. Ends with them, or stays silent.
+pub(crate) struct ReadyFeed {
+    pub(crate) units: VecDeque<AccessUnit>,
+    pub(crate) end: Option<SessionEnd>,
+    pub(crate) keyframes: Arc<AtomicUsize>,
+}
+
+impl ReadyFeed {
+    pub(crate) fn new(units: Vec<AccessUnit>, end: Option<SessionEnd>) -> Self {
+        Self { units: units.into(), end, keyframes: Arc::default() }
+    }
+}
+
+impl Feed for ReadyFeed {
+    fn poll_event(&mut self, _cx: &mut Context<'_>) -> Poll<FeedEvent> {
+        match (self.units.pop_front(), self.end) {
+            (Some(unit), _) => Poll::Ready(FeedEvent::Unit(unit)),
+            (None, Some(end)) => Poll::Ready(FeedEvent::Ended(end)),
+            (None, None) => Poll::Pending,
+        }
+    }
+
+    fn request_keyframe(&mut self) {
+        self.keyframes.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A feed whose units come at their time, on tokio's clock.
+pub(crate) struct PacedFeed {
+    pub(crate) ready: ReadyFeed,
+    began: Option<Instant>,
+    wait: Option<Pin<Box<Sleep>>>,
+}
+
+impl PacedFeed {
+    pub(crate) fn new(ready: ReadyFeed) -> Self {
+        Self { ready, began: None, wait: None }
+    }
+}
+
+impl Feed for PacedFeed {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<FeedEvent> {
+        let began = *self.began.get_or_insert_with(Instant::now);
+        if let Some(unit) = self.ready.units.front() {
+            let due = Duration::from_micros(unit.pts.to_micros().unsigned_abs());
+            let wait = self.wait.get_or_insert_with(|| Box::pin(sleep_until(began + due)));
+            ready!(wait.as_mut().poll(cx));
+            self.wait = None;
+        }
+        self.ready.poll_event(cx)
+    }
+
+    fn request_keyframe(&mut self) {
+        self.ready.request_keyframe();
+    }
+}
+
+/// How one life of a made-up transcoder goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Life {
+    /// Without trouble.
+    Well,
+    /// It is not even started.
+    Refused,
+    /// It is gone after so many pictures.
+    Dies(usize),
+    /// It takes everything and says nothing after so many pictures.
+    Hangs(usize),
+}
+
+/// Starts made-up transcoders, one life after the other; the last repeats.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    lives: Arc<Mutex<VecDeque<Life>>>,
+    pub(crate) plans: Arc<Mutex<Vec<Plan>>>,
+}
+
+impl Script {
+    pub(crate) fn new(lives: impl IntoIterator<Item = Life>) -> Self {
+        Self { lives: Arc::new(Mutex::new(lives.into_iter().collect())), plans: Arc::default() }
+    }
+}
+
+impl Transcoding for Script {
+    fn start(&self, plan: Plan) -> Pending<'_, Result<Ends, TranscodingError>> {
+        let mut lives = self.lives.lock().unwrap();
+        let life = if lives.len() > 1 { lives.pop_front().unwrap() } else { lives[0] };
+        drop(lives);
+        self.plans.lock().unwrap().push(plan.clone());
+        Box::pin(async move {
+            if matches!(life, Life::Refused) {
+                return Err(TranscodingError::Start("no such program".into()));
+            }
+            let (sender, receiver) = mpsc::channel(64);
+            let ends: Ends = (Box::new(Encoder::new(plan, life, sender)), Box::new(Out(receiver)));
+            Ok(ends)
+        })
+    }
+}
+
+/// Puts a picture of each rendition out for each picture of the grid that was fed, and AAC for Opus.
+struct Encoder {
+    plan: Plan,
+    life: Life,
+    out: Option<mpsc::Sender<Output>>,
+    next_picture: Option<i64>,
+    next_sound: i64,
+    pictures: usize,
+    configured: bool,
+    last_segment: Option<i64>,
+}
+
+impl Encoder {
+    fn new(plan: Plan, life: Life, out: mpsc::Sender<Output>) -> Self {
+        Self {
+            next_sound: plan.start.to_ticks(48_000) / 1024,
+            plan,
+            life,
+            out: Some(out),
+            next_picture: None,
+            pictures: 0,
+            configured: false,
+            last_segment: None,
+        }
+    }
+
+    fn video(&mut self, unit: &AccessUnit) -> Vec<Output> {
+        let rate = self.plan.frame_rate;
+        if self.next_picture.is_none() && !unit.random_access {
+            return vec![Output::KeyframeWanted];
+        }
+        let mut out = Vec::new();
+        let mut index = self.next_picture.unwrap_or_else(|| {
+            let from = unit.pts.max(self.plan.start);
+            (0..).find(|&index| rate.time_of(index) >= from).unwrap()
+        });
+        while rate.time_of(index) <= unit.pts {
+            let at = rate.time_of(index);
+            let segment = at.0.div_euclid(self.plan.keyframe_interval.0);
+            let idr = self.last_segment != Some(segment);
+            self.last_segment = Some(segment);
+            let coded = picture(at, Some(rate.time_of(index + 1) - at), idr);
+            out.extend(
+                self.plan.video.iter().map(|video| Output::Encoded { rendition: video.rendition, unit: coded.clone() }),
+            );
+            index += 1;
+            self.pictures += 1;
+        }
+        self.next_picture = Some(index);
+        out
+    }
+
+    fn audio(&mut self, unit: &AccessUnit) -> Vec<Output> {
+        let Some(audio) = &self.plan.audio else {
+            return Vec::new();
+        };
+        let rendition = audio.rendition;
+        let mut out = Vec::new();
+        if !std::mem::replace(&mut self.configured, true) {
+            let config = vec![0x11, 0x90];
+            out.push(Output::AudioConfig { rendition, config });
+        }
+        while aac(self.next_sound).pts <= unit.pts {
+            let unit = aac(self.next_sound);
+            self.next_sound += 1;
+            out.push(Output::Encoded { rendition, unit });
+        }
+        out
+    }
+}
+
+impl TranscoderInput for Encoder {
+    fn send(&mut self, input: Input) -> Pending<'_, Result<(), TranscodingError>> {
+        Box::pin(async move {
+            let outputs = match input {
+                Input::Start(_) => panic!("the plan was handed over at the start"),
+                Input::Finish => vec![Output::Finished],
+                Input::Unit(unit) if unit.codec == Codec::H264 => self.video(&unit),
+                Input::Unit(unit) => self.audio(&unit),
+            };
+            match self.life {
+                Life::Dies(pictures) if self.pictures >= pictures => self.out = None,
+                Life::Hangs(pictures) if self.pictures >= pictures => return Ok(()),
+                _ => {}
+            }
+            let out = self.out.as_ref().ok_or(TranscodingError::Gone)?;
+            for output in outputs {
+                out.send(output).await.map_err(|_| TranscodingError::Gone)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+struct Out(mpsc::Receiver<Output>);
+
+impl TranscoderOutput for Out {
+    fn next(&mut self) -> Pending<'_, Option<Output>> {
+        Box::pin(self.0.recv())
+    }
+}
+
+/// What a transcoder puts out for `plan` between two times, in order of time.
+pub(crate) fn outputs(plan: &Plan, from: MediaTime, to: MediaTime) -> Vec<Output> {
+    let rate = plan.frame_rate;
+    let mut timed: Vec<(MediaTime, Output)> = Vec::new();
+    let mut last = None;
+    for index in (0..).skip_while(|&index| rate.time_of(index) < from) {
+        let at = rate.time_of(index);
+        if at >= to {
+            break;
+        }
+        let end = rate.time_of(index + 1);
+        let segment = at.0.div_euclid(plan.keyframe_interval.0);
+        let idr = last.replace(segment) != Some(segment);
+        for video in &plan.video {
+            let unit = picture(at, Some(end - at), idr);
+            timed.push((end, Output::Encoded { rendition: video.rendition, unit }));
+        }
+    }
+    if let Some(audio) = &plan.audio {
+        let rendition = audio.rendition;
+        timed.push((from, Output::AudioConfig { rendition, config: vec![0x11, 0x90] }));
+        let first = from.to_ticks(48_000) / 1024 - 1;
+        let last = to.to_ticks(48_000) / 1024;
+        timed.extend((first..last).map(|index| (aac(index + 1).pts, Output::Encoded { rendition, unit: aac(index) })));
+    }
+    timed.sort_by_key(|(at, _)| *at);
+    timed.into_iter().map(|(_, output)| output).collect()
+}
