@@ -78,12 +78,12 @@ impl std::fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// Opens the port and makes the certificate that all its connections share.
+    /// Opens the port, in the runtime that awaits this, and makes the certificate that all its
+    /// connections share.
     ///
     /// # Errors
     ///
     /// The port cannot be bound, or the machine's addresses cannot be read.
-    #[allow(clippy::unused_async)] // the port belongs to the runtime that awaits this
     pub async fn bind(config: EndpointConfig) -> io::Result<Self> {
         let crypto = default_provider().map_err(io::Error::other)?;
         let (mux, reader) = Mux::bind(config.listen, Arc::clone(&crypto))?;

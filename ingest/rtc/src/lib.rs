@@ -75,7 +75,8 @@ pub struct SenderReport {
 pub enum PeerEvent {
     /// ICE and DTLS are up; media may follow.
     Connected,
-    /// A packet of a track.
+    /// A packet of a track: as it came, so perhaps late, out of order or twice (a browser tests
+    /// the bandwidth with retransmissions that nobody asked for).
     Rtp(RtpPacket),
     /// A sender report of a track.
     SenderReport(SenderReport),

@@ -97,7 +97,7 @@ impl Sender {
             .with_interceptor_registry(interceptors(Arc::clone(&keyframe)))
             .with_handler(Arc::new(Callbacks(phase)))
             .with_runtime(Arc::clone(&runtime) as Arc<_>)
-            .with_udp_addrs(vec!["127.0.0.1:0", "0.0.0.0:0"]);
+            .with_udp_addrs(vec!["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"]);
         let connection = Box::pin(builder.build()).await?;
         let sender = Self {
             connection: Box::new(connection),

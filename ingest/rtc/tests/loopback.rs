@@ -338,6 +338,18 @@ async fn a_passive_offer_is_answered_active_and_connects() {
 }
 
 #[tokio::test]
+async fn a_port_for_both_ip_versions_takes_publishers_of_both() {
+    for announced in ["127.0.0.1", "::1"] {
+        let announce = vec![announced.parse().expect("an address")];
+        let config = EndpointConfig { listen: "[::]:0".parse().expect("an address"), announce };
+        let endpoint = Endpoint::bind(config).await.expect("a free port");
+        let (mut sender, mut receiver, _) = pair(&endpoint, as_offered).await;
+        sender.send_audio(&sound(0)).await.expect("sent");
+        assert!(matches!(next(&mut receiver).await, PeerEvent::Rtp(_)), "{announced}");
+    }
+}
+
+#[tokio::test]
 async fn the_round_trip_time_becomes_known() {
     let endpoint = endpoint().await;
     let (mut sender, mut receiver, _) = pair(&endpoint, as_offered).await;
