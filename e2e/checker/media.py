@@ -35,11 +35,15 @@ class Segment:
     duration: Decimal | None = None
     map_uri: str | None = None
     date: datetime | None = None
-    discontinuity: bool = False
+    discontinuities: int = 0
     gap: bool = False
     parts: list = field(default_factory=list)
     # Every line of it as written but parts and map, for byte-wise comparison.
     lines: list = field(default_factory=list)
+
+    @property
+    def discontinuity(self):
+        return self.discontinuities > 0
 
     def length(self):
         if self.duration is not None:
@@ -188,7 +192,7 @@ class _Reader:
         elif line.name == "EXT-X-PROGRAM-DATE-TIME":
             segment.date = self.date(line)
         elif line.name == "EXT-X-DISCONTINUITY":
-            segment.discontinuity = True
+            segment.discontinuities += 1
         elif line.name == "EXT-X-GAP":
             segment.gap = True
 

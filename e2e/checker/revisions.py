@@ -60,7 +60,7 @@ def _removed(old, new, report):
     gone = old.segments[:count]
     if not report.require(all(segment.uri is not None for segment in gone), "H-018", "an open segment was removed"):
         return
-    discontinuities = sum(segment.discontinuity for segment in gone)
+    discontinuities = sum(segment.discontinuities for segment in gone)
     expected = old.discontinuity_sequence + discontinuities
     report.require(new.discontinuity_sequence == expected, "H-014",
                    f"EXT-X-DISCONTINUITY-SEQUENCE is {new.discontinuity_sequence}, expected {expected}")

@@ -109,6 +109,12 @@ def test_other_edits_are_found(rule, old, new):
     assert rule in pair(old, new)
 
 
+def test_each_discontinuity_of_a_removed_segment_counts():
+    double = window(0, 8, 1, 0, 1).replace("#EXT-X-DISCONTINUITY\n", "#EXT-X-DISCONTINUITY\n" * 2)
+    assert pair(double, window(2, 9, 0, 2)) == set()
+    assert pair(double, window(2, 9, 0, 1)) == {"H-014"}
+
+
 def test_a_late_segment_and_a_late_part_are_found():
     def seen(*times):
         samples = [window(0, 5, 0), window(0, 5, 1), window(0, 6, 0)]
