@@ -92,10 +92,10 @@ impl Depacketiser {
         Self::default()
     }
 
-    /// True while a keyframe is wanted, as nothing else can be decoded.
+    /// True while a keyframe is wanted, as nothing else can be decoded, and none is coming in.
     #[must_use]
     pub fn wants_keyframe(&self) -> bool {
-        self.waiting
+        self.waiting && !self.partial.as_ref().is_some_and(Partial::may_become_keyframe)
     }
 
     /// Takes the next packet in order; appends the units that it ends to `units`.
@@ -246,6 +246,13 @@ impl Partial {
             damaged: false,
             after_gap,
         }
+    }
+
+    /// Whether it is whole so far and begins as keyframes do: with parameter sets or an IDR slice.
+    fn may_become_keyframe(&self) -> bool {
+        let open = self.fragment.as_ref().and_then(|nal| nal.first());
+        let open_idr = open.is_some_and(|header| header & 0x1f == kind::IDR);
+        !self.damaged && (self.has_sps || self.has_idr || open_idr)
     }
 
     /// Marks the unit as lost and frees what it held.

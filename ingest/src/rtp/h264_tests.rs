@@ -160,6 +160,17 @@ fn packet_types_that_are_never_negotiated_are_refused_and_counted() {
 }
 
 #[test]
+fn no_keyframe_is_wanted_while_one_comes_in() {
+    let (mut depacketiser, mut sender) = (Depacketiser::new(), Packetiser::new(9));
+    let packets = sender.picture(1, &[SPS, PPS, &idr(500)]);
+    assert!(depacketiser.wants_keyframe());
+    collect(&mut depacketiser, &packets[..4]);
+    assert!(!depacketiser.wants_keyframe());
+    depacketiser.gap();
+    assert!(depacketiser.wants_keyframe());
+}
+
+#[test]
 fn an_empty_payload_is_a_probe_and_changes_nothing() {
     let (mut depacketiser, mut sender) = running();
     let probe = sender.packet(0, false, &[]);

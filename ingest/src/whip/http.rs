@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -21,7 +22,7 @@ use tokio::time::timeout;
 use super::refusal::Refusal;
 use super::register::{KeyDigest, Opening};
 use super::session::{self, Start};
-use super::{AdmitError, Whip};
+use super::{AdmitError, Answered, Whip};
 
 /// The longest stream key asked about, in bytes; no real one comes near.
 const KEY_BYTES_MAX: usize = 512;
@@ -106,6 +107,7 @@ async fn open(whip: &Whip, request: Request) -> Result<Response, Refusal> {
 /// `DELETE` of a session (RFC 9725 4.2). 200, as OBS takes 204 for a failure; `If-Match` is ignored.
 async fn end(State(whip): State<Whip>, Path(id): Path<String>, headers: HeaderMap) -> Result<StatusCode, Refusal> {
     let key = KeyDigest::of(&bearer(&headers)?);
+    let Path(id) = id.map_err(|_| Refusal::SessionUnknown)?;
     let id: SessionId = id.parse().map_err(|_| Refusal::SessionUnknown)?;
     whip.shared.register.end_by_key(&id, &key)?;
     Ok(StatusCode::OK)
@@ -154,7 +156,7 @@ async fn admit(whip: &Whip, key: StreamKey, session: SessionId) -> Result<Publis
     }
 }
 
-async fn answer(whip: &Whip, body: &[u8]) -> Result<(String, Box<dyn ingest_rtc::Receiver>), Refusal> {
+async fn answer(whip: &Whip, body: &[u8]) -> Result<Answered, Refusal> {
     let offer =
         std::str::from_utf8(body).map_err(|_| ingest_rtc::OfferError::Malformed("it is not UTF-8".to_owned()))?;
     let answered = whip.shared.endpoint.answer(offer);

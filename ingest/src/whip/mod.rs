@@ -33,14 +33,17 @@ pub use metrics::Metrics;
 /// A future that can be named in a trait object.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// An SDP answer and the connection behind it.
+pub type Answered = (String, Box<dyn Receiver>);
+
 /// What answers offers with peer connections.
 pub trait Answering: Send + Sync {
     /// Answers an SDP offer; gives the SDP answer, its candidates complete, and the connection.
-    fn answer<'a>(&'a self, offer: &'a str) -> Pending<'a, Result<(String, Box<dyn Receiver>), OfferError>>;
+    fn answer<'a>(&'a self, offer: &'a str) -> Pending<'a, Result<Answered, OfferError>>;
 }
 
 impl Answering for Endpoint {
-    fn answer<'a>(&'a self, offer: &'a str) -> Pending<'a, Result<(String, Box<dyn Receiver>), OfferError>> {
+    fn answer<'a>(&'a self, offer: &'a str) -> Pending<'a, Result<Answered, OfferError>> {
         Box::pin(self.receive(offer))
     }
 }
@@ -98,8 +101,8 @@ impl Default for Limits {
             sessions: 100,
             offer_bytes: 64 << 10,
             offer: Duration::from_secs(5),
-            admission: Duration::from_secs(4),
-            answer: Duration::from_secs(3),
+            admission: Duration::from_secs(6),
+            answer: Duration::from_millis(1_500),
             connect: Duration::from_secs(15),
             silence: Duration::from_secs(10),
             queue: QueueLimits::default(),

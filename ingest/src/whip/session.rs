@@ -236,30 +236,30 @@ impl Session {
 
     /// At the first unit: takes the channel over and makes the arrival.
     fn prepare_handover(&mut self) {
-        if !matches!(self.handover, Handover::Waiting(..)) {
-            return;
-        }
-        let Handover::Waiting(feed, grant) = std::mem::replace(&mut self.handover, Handover::Done) else {
-            return;
+        self.handover = match std::mem::replace(&mut self.handover, Handover::Done) {
+            Handover::Waiting(feed, grant) => {
+                self.shared.register.take_over(&self.id);
+                Handover::Ready(Arrival {
+                    grant,
+                    session: self.id.clone(),
+                    tracks: self.media.codecs(),
+                    zero: self.media.zero().unwrap_or_default(),
+                    feed: Box::new(feed),
+                })
+            }
+            later => later,
         };
-        self.shared.register.take_over(&self.id);
-        self.handover = Handover::Ready(Arrival {
-            grant,
-            session: self.id.clone(),
-            tracks: self.media.codecs(),
-            zero: self.media.zero().unwrap_or_default(),
-            feed: Box::new(feed),
-        });
     }
 
     fn hand_over(&mut self) {
-        let Handover::Ready(arrival) = std::mem::replace(&mut self.handover, Handover::Done) else {
-            return;
+        self.handover = match std::mem::replace(&mut self.handover, Handover::Done) {
+            Handover::Ready(arrival) => match self.shared.arrivals.try_send(arrival) {
+                Err(TrySendError::Full(arrival)) => Handover::Ready(arrival),
+                // when closed, the feed goes with the arrival, and the session learns so
+                Ok(()) | Err(TrySendError::Closed(_)) => Handover::Done,
+            },
+            other => other,
         };
-        match self.shared.arrivals.try_send(arrival) {
-            Ok(()) | Err(TrySendError::Closed(_)) => {} // when closed, the feed goes with the arrival
-            Err(TrySendError::Full(arrival)) => self.handover = Handover::Ready(arrival),
-        }
     }
 
     fn ask_for_packets(&mut self, now: Instant) {

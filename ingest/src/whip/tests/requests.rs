@@ -1,0 +1,235 @@
+//! The HTTP rules of RFC 9725.
+
+use super::fixture::*;
+use super::*;
+
+fn request(method: Method, path: &str) -> Request<Body> {
+    Request::builder().method(method).uri(path).body(Body::empty()).unwrap()
+}
+
+fn with_type(content_type: &str) -> Request<Body> {
+    let mut request = post(KEY, "audio video");
+    let value = content_type.parse().unwrap();
+    request.headers_mut().insert(header::CONTENT_TYPE, value);
+    request
+}
+
+fn with_authorization(value: &str) -> Request<Body> {
+    let mut request = post(KEY, "audio video");
+    request.headers_mut().insert(header::AUTHORIZATION, value.parse().unwrap());
+    request
+}
+
+fn without(name: header::HeaderName) -> Request<Body> {
+    let mut request = post(KEY, "audio video");
+    request.headers_mut().remove(name);
+    request
+}
+
+fn with_body(body: impl Into<Body>) -> Request<Body> {
+    let mut request = post(KEY, "");
+    *request.body_mut() = body.into();
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_offer_is_answered_with_201_sdp_and_an_absolute_path() {
+    let world = World::new();
+    let response = world.ask(post(KEY, "audio video")).await;
+    assert_eq!(response.status(), StatusCode::CREATED);
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "application/sdp");
+    let location = response.headers()[header::LOCATION].to_str().unwrap();
+    let id = location.strip_prefix("/whip/sessions/").unwrap();
+    assert!(id.len() >= 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    assert!(!id.contains(KEY));
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "v=0 answer");
+    assert_eq!(world.whip.sessions(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_bad_request_has_its_status_and_code_and_makes_no_session() {
+    let cases = [
+        (without(header::CONTENT_TYPE), 415, "content_type_unsupported"),
+        (with_type("application/json"), 415, "content_type_unsupported"),
+        (with_type("application/sdpx"), 415, "content_type_unsupported"),
+        (with_body("a".repeat((64 << 10) + 1)), 413, "body_too_large"),
+        (without(header::AUTHORIZATION), 401, "key_missing"),
+        (with_authorization("Basic abc"), 401, "key_missing"),
+        (with_authorization("Bearer"), 401, "key_missing"),
+        (with_authorization("Bearer  "), 401, "key_missing"),
+        (post("sk_nobody", "audio"), 401, "key_unknown"),
+        (post(&"k".repeat(513), "audio"), 401, "key_unknown"),
+        (post("sk_revoked", "audio"), 401, "key_revoked"),
+        (post("sk_forbidden", "audio"), 403, "publish_forbidden"),
+        (post("sk_away", "audio"), 503, "admission_unavailable"),
+        (post("sk_hangs", "audio"), 503, "admission_unavailable"),
+        (post(KEY, ""), 400, "offer_malformed"),
+        (post(KEY, "nonsense"), 400, "offer_malformed"),
+        (with_body(vec![0xff, 0xfe]), 400, "offer_malformed"),
+        (post(KEY, "recvonly"), 422, "offer_unacceptable"),
+        (post(KEY, "vp8"), 422, "codec_unsupported"),
+        (post(KEY, "broken"), 500, "internal"),
+        (post(KEY, "slow"), 503, "answer_timeout"),
+        (request(Method::PUT, "/whip"), 405, "method_not_allowed"),
+        (request(Method::PATCH, "/whip/sessions/abc"), 405, "method_not_allowed"),
+    ];
+    let world = World::new();
+    for (request, status, code) in cases {
+        let response = world.ask(request).await;
+        assert_eq!(response.headers()["access-control-allow-origin"], "*", "{code}");
+        let problem = problem(response).await;
+        assert_eq!((problem.status, problem.code.as_str()), (status, code));
+        assert!(!problem.title.contains("secret"), "{}", problem.title);
+    }
+    assert_eq!(world.whip.sessions(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn content_type_parameters_and_case_are_tolerated() {
+    let world = World::new();
+    for good in ["Application/SDP", "application/sdp; charset=utf-8", " application/sdp ;x"] {
+        let status = world.ask(with_type(good)).await.status();
+        assert_eq!(status, StatusCode::CREATED, "{good}");
+    }
+    let status = world.ask(with_authorization("bearer sk_good")).await.status();
+    assert_eq!(status, StatusCode::CREATED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stalls_is_given_up_after_5_s() {
+    let world = World::new();
+    let (_open, half) = http_body_util::channel::Channel::<axum::body::Bytes>::new(1);
+    let stalled = Body::new(half);
+    let begin = Instant::now();
+    let response = world.ask(with_body(stalled)).await;
+    assert_eq!(problem(response).await.code, "body_timeout");
+    assert_eq!(begin.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_401_carries_the_challenge_and_a_503_when_to_come_back() {
+    let world = World::new();
+    let header = async |request, name| {
+        let response = world.ask(request).await;
+        response.headers()[name].to_str().unwrap().to_owned()
+    };
+    let challenge = header::WWW_AUTHENTICATE;
+    assert_eq!(header(without(header::AUTHORIZATION), &challenge).await, "Bearer");
+    let invalid = "Bearer error=\"invalid_token\"";
+    assert_eq!(header(post("sk_nobody", "audio"), &challenge).await, invalid);
+    assert_eq!(header(post("sk_revoked", "audio"), &challenge).await, invalid);
+    assert_eq!(header(post("sk_away", "audio"), &header::RETRY_AFTER).await, "9");
+}
+
+#[tokio::test(start_paused = true)]
+async fn checks_come_in_their_order_and_a_bad_key_reaches_no_endpoint() {
+    let world = World::new();
+    let mut all_wrong = with_body("a".repeat(1 << 20));
+    all_wrong.headers_mut().remove(header::AUTHORIZATION);
+    all_wrong.headers_mut().remove(header::CONTENT_TYPE);
+    assert_eq!(world.ask(all_wrong).await.status(), 415);
+    let mut large = with_body("a".repeat(1 << 20));
+    large.headers_mut().remove(header::AUTHORIZATION);
+    assert_eq!(world.ask(large).await.status(), 413);
+    assert_eq!(world.ask(post("sk_nobody", "nonsense")).await.status(), 401);
+    assert_eq!(world.offers(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preflight_needs_no_key_and_names_what_is_allowed() {
+    let world = World::new();
+    for (path, method) in [("/whip", "POST"), ("/whip/sessions/abc", "DELETE")] {
+        let response = world.ask(request(Method::OPTIONS, path)).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let header = |name: &str| response.headers()[name].to_str().unwrap().to_lowercase();
+        assert_eq!(header("accept-post"), "application/sdp");
+        assert_eq!(header("access-control-allow-origin"), "*");
+        assert!(header("access-control-allow-methods").contains(&method.to_lowercase()));
+        for name in ["authorization", "content-type", "if-match"] {
+            assert!(header("access-control-allow-headers").contains(name));
+        }
+        let exposed = header("access-control-expose-headers");
+        for name in ["location", "link", "etag", "www-authenticate", "retry-after"] {
+            assert!(exposed.contains(name), "{name}");
+        }
+        assert!(!response.headers().contains_key(header::LINK));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn get_and_head_succeed_without_content() {
+    let world = World::new();
+    for method in [Method::GET, Method::HEAD] {
+        for path in ["/whip", "/whip/sessions/abc"] {
+            let response = world.ask(request(method.clone(), path)).await;
+            assert_eq!(response.status(), StatusCode::NO_CONTENT);
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert!(body.is_empty());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_patch_is_refused_with_the_methods_allowed() {
+    let world = World::new();
+    let (location, _publisher) = world.publish().await;
+    let response = world.ask(request(Method::PATCH, &location)).await;
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let allow = response.headers()[header::ALLOW].to_str().unwrap();
+    assert!(allow.contains("DELETE") && !allow.contains("PATCH"));
+    assert_eq!(world.whip.sessions(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn delete_ends_the_session_for_its_own_key_only_and_only_once() {
+    let world = World::new();
+    let (location, publisher) = world.publish().await;
+    let no_key = world.ask(request(Method::DELETE, &location)).await;
+    assert_eq!(problem(no_key).await.code, "key_missing");
+    let other = world.ask(delete(&location, OTHER_KEY)).await;
+    assert_eq!(other.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(other.headers()[header::WWW_AUTHENTICATE], "Bearer error=\"invalid_token\"");
+    assert_eq!(world.whip.sessions(), 1);
+    let mut good = delete(&location, KEY);
+    good.headers_mut().insert(header::IF_MATCH, "\"stale\"".parse().unwrap());
+    assert_eq!(world.ask(good).await.status(), StatusCode::OK);
+    settle().await;
+    assert_eq!(publisher.asked(), [Asked::Closed]);
+    assert_eq!(world.ended(SessionEnd::Closed), 1);
+    for path in [location.as_str(), "/whip/sessions/abc", "/whip/sessions/ABC..", "/whip/sessions/%ff"] {
+        let again = world.ask(delete(path, KEY)).await;
+        assert_eq!(problem(again).await.code, "session_unknown");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_session_too_many_is_refused_and_room_comes_back() {
+    let limits = Limits { sessions: 1, ..Limits::default() };
+    let world = World::with(limits, 1);
+    let (location, _publisher) = world.publish().await;
+    let response = world.ask(post(OTHER_KEY, "audio")).await;
+    assert!(response.headers().contains_key(header::RETRY_AFTER));
+    assert_eq!(problem(response).await.code, "sessions_too_many");
+    world.ask(delete(&location, KEY)).await;
+    settle().await;
+    world.publish_as(OTHER_KEY, "audio").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_offer_gives_its_place_back() {
+    let limits = Limits { sessions: 1, ..Limits::default() };
+    let world = World::with(limits, 1);
+    for offer in ["nonsense", "slow", "broken"] {
+        world.ask(post(KEY, offer)).await;
+    }
+    world.publish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_are_counted_by_code() {
+    let world = World::new();
+    world.ask(post("sk_nobody", "audio")).await;
+    let refused = &world.whip.shared.metrics.refused;
+    assert_eq!(refused.with_label_values(&["key_unknown"]).get(), 1);
+}
