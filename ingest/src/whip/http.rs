@@ -105,7 +105,11 @@ async fn open(whip: &Whip, request: Request) -> Result<Response, Refusal> {
 }
 
 /// `DELETE` of a session (RFC 9725 4.2). 200, as OBS takes 204 for a failure; `If-Match` is ignored.
-async fn end(State(whip): State<Whip>, Path(id): Path<String>, headers: HeaderMap) -> Result<StatusCode, Refusal> {
+async fn end(
+    State(whip): State<Whip>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refusal> {
     let key = KeyDigest::of(&bearer(&headers)?);
     let Path(id) = id.map_err(|_| Refusal::SessionUnknown)?;
     let id: SessionId = id.parse().map_err(|_| Refusal::SessionUnknown)?;
