@@ -164,7 +164,7 @@ async fn begin(start: Start, seen: Seen, cancel: CancellationToken) -> Broadcast
             profile: grant.profile,
             incarnation: start.incarnation,
             zero: start.zero,
-            begins: seen.begins,
+            begins: timing.beginning(seen.begins),
             msn_start: start.msn_start,
         },
         renditions,

@@ -96,6 +96,7 @@ pub struct Segmenter {
     timing: Arc<Timing>,
     start: MediaTime,
     next_msn: u64,
+    begun: bool,
     open: Option<Open>,
     samples: Vec<Sample>,
     end: Option<MediaTime>,
@@ -112,7 +113,7 @@ struct Open {
 }
 
 impl Segmenter {
-    /// A segmenter whose first segment has the number `first_msn`; nothing before `start` gets through.
+    /// A segmenter for which the segment that `start` lies in has the number `first_msn`; nothing before `start` gets through.
     #[must_use]
     pub fn new(kind: TrackKind, timing: Arc<Timing>, first_msn: u64, start: MediaTime) -> Self {
         Self {
@@ -120,6 +121,7 @@ impl Segmenter {
             timing,
             start: start.max(MediaTime::ZERO),
             next_msn: first_msn,
+            begun: false,
             open: None,
             samples: Vec::new(),
             end: None,
@@ -219,6 +221,7 @@ impl Segmenter {
 
     fn append(&mut self, sample: Sample, cuts: &mut Vec<Cut>) {
         let at = self.timing.position(sample.start);
+        self.begin(at.segment);
         let next_msn = self.next_msn;
         let open = self.open.get_or_insert(Open {
             msn: next_msn,
@@ -244,6 +247,15 @@ impl Segmenter {
             } else {
                 self.close_part(cuts);
             }
+        }
+    }
+
+    /// A rendition whose first sample lies in a later segment than the beginning takes that segment's
+    /// number, so that one number means one time in all renditions.
+    fn begin(&mut self, segment: i64) {
+        if !std::mem::replace(&mut self.begun, true) {
+            let skipped = segment - self.timing.position(self.start).segment;
+            self.next_msn += u64::try_from(skipped).unwrap_or(0);
         }
     }
 

@@ -113,6 +113,17 @@ impl Timing {
         Position { segment, part, next: self.frame_rate.time_of(next), next_is_segment: next == end }
     }
 
+    /// Where an output begins whose first picture comes at `time`: at the nearest picture of the grid,
+    /// or with the next segment if less than half a part would stand before it.
+    #[must_use]
+    pub fn beginning(&self, time: MediaTime) -> MediaTime {
+        let frame = self.frame_at(time + MediaTime(self.frame_rate.frame().0 / 2));
+        let nearest = self.frame_rate.time_of(frame.max(0));
+        let at = self.position(nearest);
+        let half = self.frame_rate.time_of(self.part_frames).0 / 2;
+        if at.next_is_segment && (at.next - nearest).0 < half { at.next } else { nearest }
+    }
+
     /// The first picture at or after the beginning of that segment.
     fn first_frame(&self, segment: i64) -> i64 {
         let (product, per_frame) = self.in_frames(i128::from(segment) * i128::from(self.segment.0));
@@ -195,10 +206,21 @@ mod tests {
                 assert_eq!(timing.part_hold_back.map(|time| time.0), timing.part_target.map(|time| time.0 * 3));
                 assert_eq!(timing.hold_back.0, i64::from(timing.target_duration_s) * 3 * MediaTime::PER_SECOND);
                 assert!((6..=300).contains(&timing.listed_segments));
-                let listed = timing.listed_segments as i64 * timing.segment.0;
+                let listed = i64::try_from(timing.listed_segments).unwrap() * timing.segment.0;
                 assert!(listed >= 30 * MediaTime::PER_SECOND);
             }
         }
+    }
+
+    #[test]
+    fn no_output_begins_with_a_splinter_of_a_segment() {
+        let timing = Timing::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH);
+        let beginning = |millis| timing.beginning(MediaTime::from_millis(millis)).to_millis();
+        assert_eq!(beginning(0), 0);
+        assert_eq!(beginning(-40), 0);
+        assert_eq!(beginning(105), 100, "the nearest picture");
+        assert_eq!(beginning(1_800), 1_800);
+        assert_eq!(beginning(1_950), 2_000);
     }
 
     /// The lengths of all parts that are not the last of their segment, and of all segments, when

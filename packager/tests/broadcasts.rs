@@ -1,5 +1,7 @@
 //! Whole broadcasts on virtual time, over a scripted transcoder.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking, helpers included
+
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Other people's programs judge the media: FFmpeg encodes, we package, FFmpeg plays it back.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking, helpers included
+
 mod support;
 
 use std::path::Path;

@@ -15,6 +15,7 @@ use super::publish::{Flow, Publisher};
 use super::restarts::Restarts;
 use super::transcoding::{Ends, TranscoderOutput, Transcoding};
 use super::{BroadcastEnd, Cause};
+use crate::live::LiveBroadcast;
 
 /// A transcoder that puts nothing out for so long, though it is fed, hangs.
 const HANG: Duration = Duration::from_secs(5);
@@ -23,7 +24,7 @@ const FINISH: Duration = Duration::from_secs(3);
 
 /// How one transcoder's life ended.
 struct Life {
-    publisher: Publisher,
+    publisher: Box<Publisher>,
     feeding: Feeding,
     fed: Fed,
     flow: Flow,
@@ -31,19 +32,20 @@ struct Life {
 
 /// Runs until the feed ends, `cancel` is called or the transcoder dies too often.
 pub(super) async fn run(
-    mut publisher: Publisher,
+    publisher: Publisher,
     mut feeding: Feeding,
     transcoding: Arc<dyn Transcoding>,
     cancel: CancellationToken,
 ) -> BroadcastEnd {
+    let mut publisher = Box::new(publisher);
     let mut restarts = Restarts::default();
     loop {
         match transcoding.start(publisher.plan()).await {
             Ok(ends) => {
-                let metrics = publisher.metrics();
+                let (metrics, seen) = (publisher.metrics(), Arc::clone(publisher.live()));
                 let Some(life) = live(publisher, feeding, ends, &cancel).await else {
                     metrics.transcoder_failures.inc();
-                    return lost();
+                    return lost(&seen);
                 };
                 (publisher, feeding) = (life.publisher, life.feeding);
                 if let Some(cause) = cause(life.fed) {
@@ -77,19 +79,23 @@ fn cause(fed: Fed) -> Option<Cause> {
     }
 }
 
-/// One of our tasks panicked, and took what it owned with it.
-fn lost() -> BroadcastEnd {
-    BroadcastEnd { cause: Cause::TranscoderFailed, next_msn: 0, retained: None }
+/// One of our tasks panicked, and took what it owned with it; what it had listed is known.
+fn lost(live: &LiveBroadcast) -> BroadcastEnd {
+    let after = live.renditions.iter().map(|rendition| {
+        let snapshot = rendition.snapshot.borrow();
+        snapshot.next_msn + u64::from(snapshot.open_parts > 0)
+    });
+    BroadcastEnd { cause: Cause::TranscoderFailed, next_msn: after.max().unwrap_or(0), retained: None }
 }
 
 enum Done {
     Feeding(Feeding, Fed),
-    Publishing(Publisher, Flow),
+    Publishing(Box<Publisher>, Flow),
 }
 
 /// Both tasks over one transcoder, until both are done; `None` if one panicked.
 async fn live(
-    publisher: Publisher,
+    publisher: Box<Publisher>,
     feeding: Feeding,
     (input, output): Ends,
     cancel: &CancellationToken,
@@ -134,7 +140,7 @@ async fn live(
 
 /// The second task: from the transcoder into the playlists.
 async fn publishing(
-    mut publisher: Publisher,
+    mut publisher: Box<Publisher>,
     mut output: Box<dyn TranscoderOutput>,
     fed: Arc<AtomicU64>,
     hurry: CancellationToken,
