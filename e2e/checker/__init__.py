@@ -2,7 +2,7 @@
 
 It knows nothing of the server: it takes playlist texts, bytes of media and the times at which a
 client saw them, and returns findings. Each finding names the rule it breaks. An empty list is a
-pass. Rules are numbered H-001 and on; the module that holds a rule quotes the clause.
+pass. `rules` lists all of them with their clauses.
 
 | module | judges |
 |---|---|

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from .rules import RULES
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -13,7 +15,8 @@ class Finding:
 
     def __str__(self):
         place = f" [{self.where}]" if self.where else ""
-        return f"{self.rule}: {self.message}{place}"
+        text, clause = RULES[self.rule]
+        return f"{self.rule}: {self.message}{place} (rule: {text}; {clause})"
 
 
 @dataclass

@@ -195,6 +195,9 @@ def test_renditions_must_agree(video):
     assert together(checked(lambda t: t.replace("TARGETDURATION:1", "TARGETDURATION:2"))) == {"H-104"}
     assert together(checked(lambda t: t.replace("HOLD-BACK=1.5", "HOLD-BACK=1.6"))) == {"H-104"}
     assert together(checked(lambda t: t.replace(".000Z", ".010Z"))) == {"H-090"}
+    without = checked()
+    without.playlist.part_target = None
+    assert together(without) == {"H-059"}
     later = checked()
     for fragment in later.fragments.values():
         fragment.decode_time += 45_000
