@@ -44,7 +44,7 @@ export const strings = {
     },
     notice: {
       connecting: { title: 'Connecting…', hint: '' },
-      reconnecting: { title: 'Reconnecting…', hint: 'The stream was interrupted. It goes on by itself.' },
+      reconnecting: { title: 'Reconnecting…', hint: 'The connection was interrupted. It goes on by itself.' },
       offline: {
         title: (channel: string) => `${channel} is not live now`,
         hint: 'This page starts by itself when the broadcast begins.',

@@ -58,12 +58,14 @@ export function Controls({ session, view, shown, full, video, playable, act }: P
       <span className={styles.space} />
       <Quality session={session} view={view} />
       {document.pictureInPictureEnabled && (
-        <Tool
-          icon="pictureInPicture"
-          label={shown.inPictureInPicture ? words.leavePictureInPicture : words.pictureInPicture}
-          disabled={!playable}
-          onPress={withVideo(togglePictureInPicture)}
-        />
+        <span className={styles.pictureInPicture}>
+          <Tool
+            icon="pictureInPicture"
+            label={shown.inPictureInPicture ? words.leavePictureInPicture : words.pictureInPicture}
+            disabled={!playable}
+            onPress={withVideo(togglePictureInPicture)}
+          />
+        </span>
       )}
       <Tool
         icon={full ? 'shrink' : 'enlarge'}

@@ -2,6 +2,8 @@
 
 import type { Level } from './words';
 
+export type Fault = 'network' | 'media';
+
 export interface EngineEvents {
   /** Playlists or media cannot be fetched; the engine gave up. */
   networkLost(): void;
@@ -23,6 +25,8 @@ export interface Engine {
   recoverMedia(): void;
   /** Stops loading and frees the media. */
   detach(): void;
+  /** What went wrong last since the attachment, whether or not the engine gave up; null is nothing. */
+  lastFault(): Fault | null;
   /** From high to low; empty where the choice is not ours. */
   levels(): readonly Level[];
   /** The index of the level on screen, or null where it is not known. */

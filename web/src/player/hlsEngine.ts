@@ -2,7 +2,7 @@
 
 import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type HlsConfig } from 'hls.js';
 
-import type { Engine, EngineEvents } from './engine';
+import type { Engine, EngineEvents, Fault } from './engine';
 import type { Level } from './words';
 
 /**
@@ -31,6 +31,7 @@ const UNSUPPORTED: ReadonlySet<ErrorDetails> = new Set([
 export class HlsEngine implements Engine {
   readonly kind = 'hls.js';
   private hls: Hls | null = null;
+  private fault: Fault | null = null;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -41,8 +42,11 @@ export class HlsEngine implements Engine {
     this.detach();
     const hls = new Hls(CONFIG);
     this.hls = hls;
+    this.fault = null;
     hls.on(Events.ERROR, (_event, error) => {
-      if (error.fatal && hls === this.hls) this.failed(error);
+      if (hls !== this.hls) return;
+      this.remember(error);
+      if (error.fatal) this.failed(error);
     });
     for (const event of [Events.MANIFEST_PARSED, Events.LEVEL_SWITCHED, Events.LEVELS_UPDATED] as const) {
       hls.on(event, () => {
@@ -64,6 +68,10 @@ export class HlsEngine implements Engine {
   detach(): void {
     this.hls?.destroy();
     this.hls = null;
+  }
+
+  lastFault(): Fault | null {
+    return this.fault;
   }
 
   levels(): readonly Level[] {
@@ -92,6 +100,13 @@ export class HlsEngine implements Engine {
 
   livePosition(): number | null {
     return this.hls?.liveSyncPosition ?? null;
+  }
+
+  /** A stall is what a fault does, and an abort is our own wish: neither is a fault. */
+  private remember({ type, details }: ErrorData): void {
+    if (details === ErrorDetails.INTERNAL_ABORTED || details === ErrorDetails.BUFFER_STALLED_ERROR) return;
+    if (type === ErrorTypes.NETWORK_ERROR) this.fault = 'network';
+    else if (type === ErrorTypes.MEDIA_ERROR) this.fault = 'media';
   }
 
   private failed(error: ErrorData): void {

@@ -1,6 +1,6 @@
 /** HLS by the browser itself, where there is no MSE. Levels are the browser's choice. */
 
-import type { Engine, EngineEvents } from './engine';
+import type { Engine, EngineEvents, Fault } from './engine';
 import type { Level } from './words';
 
 /** Safari's wall-clock time at media time 0. */
@@ -38,6 +38,10 @@ export class NativeEngine implements Engine {
     this.video.removeEventListener('error', this.failed);
     this.video.removeAttribute('src');
     this.video.load();
+  }
+
+  lastFault(): Fault | null {
+    return null;
   }
 
   levels(): readonly Level[] {

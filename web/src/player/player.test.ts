@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { keyAction } from './keys';
 import { pollDelayMs } from './poll';
-import { STALL_MS, STEADY_MS, Watcher, type Sign } from './watcher';
+import { STALL_MS, STEADY_MS, STUCK_MS, Watcher, type Sign } from './watcher';
 import { bitrateWords, latencyWords, levelWords, plausibleLatency } from './words';
 
 describe('polling', () => {
@@ -37,7 +37,7 @@ describe('watching the picture', () => {
     const watcher = new Watcher();
     const signs = new Map<number, Sign | null>();
     for (let nowMs = 0; nowMs <= STEADY_MS + 500; nowMs += 250) {
-      signs.set(nowMs, watcher.look({ nowMs, position: nowMs / 1_000, wanted }));
+      signs.set(nowMs, watcher.look({ nowMs, playedSeconds: nowMs / 1_000, wanted }));
     }
     expect(signs.get(0)).toBeNull();
     expect(signs.get(250)).toBe('playing');
@@ -47,18 +47,27 @@ describe('watching the picture', () => {
 
   it('a picture that stands still is a stall only when it ought to move', () => {
     const watcher = new Watcher();
-    watcher.look({ nowMs: 0, position: 1, wanted });
-    expect(watcher.look({ nowMs: STALL_MS - 1, position: 1, wanted })).toBeNull();
-    expect(watcher.look({ nowMs: STALL_MS, position: 1, wanted })).toBe('stalled');
-    expect(watcher.look({ nowMs: 9 * STALL_MS, position: 1, wanted: false })).toBeNull();
-    expect(watcher.look({ nowMs: 10 * STALL_MS - 1, position: 1, wanted })).toBeNull();
+    watcher.look({ nowMs: 0, playedSeconds: 1, wanted });
+    expect(watcher.look({ nowMs: STALL_MS - 1, playedSeconds: 1, wanted })).toBeNull();
+    expect(watcher.look({ nowMs: STALL_MS, playedSeconds: 1, wanted })).toBe('stalled');
+    expect(watcher.look({ nowMs: 9 * STALL_MS, playedSeconds: 1, wanted: false })).toBeNull();
+    expect(watcher.look({ nowMs: 10 * STALL_MS - 1, playedSeconds: 1, wanted })).toBeNull();
   });
 
-  it('forgets another broadcast\'s position', () => {
+  it('a picture that never moves is stuck once per wait', () => {
     const watcher = new Watcher();
-    watcher.look({ nowMs: 0, position: 1, wanted });
+    const stuckAtMs: number[] = [];
+    for (let nowMs = 0; nowMs < 3 * STUCK_MS; nowMs += 250) {
+      if (watcher.look({ nowMs, playedSeconds: 0, wanted }) === 'stuck') stuckAtMs.push(nowMs);
+    }
+    expect(stuckAtMs).toEqual([STUCK_MS, 2 * STUCK_MS]);
+  });
+
+  it('forgets another broadcast', () => {
+    const watcher = new Watcher();
+    watcher.look({ nowMs: 0, playedSeconds: 1, wanted });
     watcher.reset();
-    expect(watcher.look({ nowMs: 250, position: 9, wanted })).toBeNull();
+    expect(watcher.look({ nowMs: 250, playedSeconds: 9, wanted })).toBeNull();
   });
 });
 

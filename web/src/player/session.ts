@@ -13,6 +13,8 @@ import { Watcher } from './watcher';
 import { plausibleLatency, type Level } from './words';
 
 const LOOK_MS = 250;
+/** Playing faster makes up for less than this, in seconds; for more it takes a jump. */
+const CATCH_UP_SECONDS = 4;
 
 /** What the page shows. A new object whenever something in it changes. */
 export interface View {
@@ -62,7 +64,6 @@ export class Session {
     video.muted = true;
     video.addEventListener('ended', () => { this.dispatch({ type: 'mediaEnded' }); }, { signal });
     video.addEventListener('waiting', this.waiting, { signal });
-    video.addEventListener('seeking', () => { this.watcher.reset(); }, { signal });
     video.addEventListener('playing', this.firstFrame, { signal });
     document.addEventListener('visibilitychange', this.pollIfVisible, { signal });
     window.addEventListener('online', this.poll, { signal });
@@ -160,11 +161,6 @@ export class Session {
   }
 
   private run(command: Command): void {
-    if (command.do === 'poll') {
-      this.poll();
-      return;
-    }
-    window.clearTimeout(this.recoveryTimer);
     switch (command.do) {
       case 'attach':
         this.after(command.delayMs, () => void this.attach(command.broadcast));
@@ -173,18 +169,35 @@ export class Session {
         this.after(command.delayMs, () => this.engine?.reload());
         break;
       case 'recoverMedia':
-        this.engine?.recoverMedia();
-        this.play();
+        this.after(0, () => {
+          this.engine?.recoverMedia();
+          this.play();
+        });
         break;
       case 'detach':
-        this.detach();
+        this.after(0, () => { this.detach(); });
+        break;
+      case 'catchUp':
+        if (this.behind() > CATCH_UP_SECONDS) this.toLive();
+        break;
+      case 'poll':
+        this.poll();
         break;
     }
   }
 
+  /** One act on the engine is awaited at a time; a new one replaces it. */
   private after(delayMs: number, act: () => void): void {
-    if (delayMs === 0) act();
-    else this.recoveryTimer = window.setTimeout(act, delayMs);
+    window.clearTimeout(this.recoveryTimer);
+    this.recoveryTimer = undefined;
+    if (delayMs === 0) {
+      act();
+      return;
+    }
+    this.recoveryTimer = window.setTimeout(() => {
+      this.recoveryTimer = undefined;
+      act();
+    }, delayMs);
   }
 
   private async attach(broadcast: Broadcast): Promise<void> {
@@ -274,15 +287,17 @@ export class Session {
   private readonly look = (): void => {
     const { video, view } = this;
     if (view.player.attached === null || view.player.phase === 'failed') return;
-    const wanted = !video.paused && !video.ended && !video.seeking && !document.hidden;
-    const type = this.watcher.look({ nowMs: performance.now(), position: video.currentTime, wanted });
-    if (type !== null && this.isNews(type)) this.dispatch({ type });
+    const resting = video.paused || video.ended || document.hidden;
+    const wanted = !resting && this.recoveryTimer === undefined;
+    const sign = this.watcher.look({ nowMs: performance.now(), playedSeconds: playedSeconds(video), wanted });
+    if (sign === 'stuck') this.dispatch({ type: this.engine?.lastFault() === 'media' ? 'mediaBroken' : 'networkLost' });
+    else if (sign !== null && this.isNews(sign)) this.dispatch({ type: sign });
   };
 
-  private isNews(type: 'playing' | 'steady' | 'stalled'): boolean {
+  private isNews(sign: 'playing' | 'steady' | 'stalled'): boolean {
     const { phase, networkTries, mediaTries } = this.view.player;
-    if (type === 'stalled') return phase === 'live';
-    return phase !== 'live' || (type === 'steady' && networkTries + mediaTries > 0);
+    if (sign === 'stalled') return phase === 'live';
+    return phase !== 'live' || (sign === 'steady' && networkTries + mediaTries > 0);
   }
 
   private readonly pollIfVisible = (): void => {
@@ -320,4 +335,11 @@ export class Session {
       this.dispatch({ type: 'polledSilent', silence: channel.kind });
     }
   }
+}
+
+/** How much was really played since the last attachment; unlike the position no seek moves it. */
+function playedSeconds({ played }: HTMLVideoElement): number {
+  let sum = 0;
+  for (let range = 0; range < played.length; range += 1) sum += played.end(range) - played.start(range);
+  return sum;
 }

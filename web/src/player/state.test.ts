@@ -151,7 +151,9 @@ describe('media', () => {
 
   it('a stall is told, and its end too', () => {
     expect(run(live, playing, { type: 'stalled' }).state.phase).toBe('reconnecting');
-    expect(run(live, playing, { type: 'stalled' }, playing).state.phase).toBe('live');
+    const { state, last } = run(live, playing, { type: 'stalled' }, playing);
+    expect(state.phase).toBe('live');
+    expect(last).toEqual([{ do: 'catchUp' }]);
   });
 });
 

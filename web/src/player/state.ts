@@ -55,6 +55,8 @@ export type Command =
   /** Load on where loading stopped. */
   | { readonly do: 'reload'; readonly delayMs: number }
   | { readonly do: 'recoverMedia' }
+  /** After an interruption: back to live where the picture fell too far behind. */
+  | { readonly do: 'catchUp' }
   | { readonly do: 'detach' }
   | { readonly do: 'poll' };
 
@@ -139,8 +141,10 @@ function pollFailed(state: PlayerState): Step {
 }
 
 function playing(state: PlayerState): Step {
-  const waited = state.phase === 'connecting' || state.phase === 'reconnecting';
-  return stay(waited && state.attached !== null ? { ...state, phase: 'live' } : state);
+  if (state.attached === null) return stay(state);
+  if (state.phase === 'connecting') return stay({ ...state, phase: 'live' });
+  if (state.phase !== 'reconnecting') return stay(state);
+  return { state: { ...state, phase: 'live' }, commands: [{ do: 'catchUp' }] };
 }
 
 function stalled(state: PlayerState): Step {
