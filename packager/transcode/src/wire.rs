@@ -1,5 +1,11 @@
 //! The messages between a node and its transcode worker, and their framing.
 
+mod framing;
+
+pub use framing::{
+    HEADER_BYTES_MAX, Message, PAYLOAD_BYTES_MAX, ReadError, WriteError, read, read_async, write, write_async,
+};
+
 use schema::ladder::FrameRate;
 use schema::{AccessUnit, MediaTime};
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,32 @@
+//! x264: the software encoder that every machine can run.
+
+use schema::Codec;
+
+use super::{Backend, Target};
+
+/// The row of x264.
+pub(super) struct Libx264;
+
+impl Backend for Libx264 {
+    fn name(&self) -> &'static str {
+        "libx264"
+    }
+
+    fn codec(&self) -> Codec {
+        Codec::H264
+    }
+
+    /// x264 itself picks the lowest level that fits size, frame rate and bit rate, writes VUI timing
+    /// from the frame rate, and repeats the parameter sets as long as nobody asks for a global header.
+    fn options(&self, target: &Target<'_>) -> Vec<(&'static str, String)> {
+        vec![
+            ("preset", target.preset.to_owned()),
+            ("tune", "zerolatency".to_owned()),
+            ("profile", target.profile.to_owned()),
+            ("bf", "0".to_owned()),
+            ("sc_threshold", "0".to_owned()),
+            ("forced-idr", "1".to_owned()),
+            ("x264-params", "keyint=infinite:open-gop=0".to_owned()),
+        ]
+    }
+}

@@ -1,0 +1,525 @@
+//! The owner of a worker on the node's side: starts it, feeds it, hears it, notices its end.
+//!
+//! Knows no FFmpeg: a worker is a program that speaks [`crate::wire`] on its standard input and
+//! output, or the same loop on a thread. A worker exits when its input closes, so none outlives its node.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::wire::{self, Input, Output, Plan, ReadError, WriteError};
+
+/// How many messages may wait for a worker; when full, the sender waits. About half a second of media.
+pub const INPUT_QUEUE: usize = 64;
+/// How many messages of a worker may wait for the node; when full, the worker waits. About half a second of a ladder.
+pub const OUTPUT_QUEUE: usize = 256;
+
+/// What a worker is.
+#[derive(Debug, Clone)]
+pub enum WorkerCommand {
+    /// A process of its own, so that a crash or hang of a codec costs no more than one broadcast.
+    Process {
+        /// The program to run, such as the running binary.
+        program: PathBuf,
+        /// Its arguments.
+        arguments: Vec<OsString>,
+        /// Variables set above those it inherits.
+        environment: Vec<(OsString, OsString)>,
+    },
+    /// A thread of this process, over a socket pair.
+    #[cfg(feature = "ffmpeg")]
+    InProcess,
+}
+
+/// Why a worker could not be started.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The program cannot be run.
+    #[error("cannot run {program}: {error}")]
+    Spawn {
+        /// Which program.
+        program: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// A pipe, socket or thread could not be made.
+    #[error("cannot set up a worker: {0}")]
+    SetUp(#[from] std::io::Error),
+}
+
+/// The worker is gone; [`WorkerOutput::ended`] tells why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the worker is gone")]
+pub struct Gone;
+
+/// Why nothing was handed to a worker.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum TrySendError {
+    /// The worker is behind; the message comes back.
+    #[error("the worker is behind")]
+    Full(Box<Input>),
+    /// The worker is gone.
+    #[error("the worker is gone")]
+    Gone,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerEnd {
+    /// By itself and well.
+    Exited,
+    /// By itself and badly: an exit code, a signal or an error, in one line.
+    Failed(String),
+    /// It spoke no sense and was killed.
+    Garbled(String),
+    /// [`WorkerOutput::kill`] was called.
+    Killed,
+}
+
+impl fmt::Display for WorkerEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited => f.write_str("exited"),
+            Self::Failed(why) => write!(f, "failed: {why}"),
+            Self::Garbled(why) => write!(f, "killed, as it wrote no message: {why}"),
+            Self::Killed => f.write_str("killed"),
+        }
+    }
+}
+
+/// Why the worker is to be stopped by force: asked for, or by what it wrote.
+type Stop = watch::Sender<Option<WorkerEnd>>;
+
+/// A running worker, killed when its output side is dropped.
+#[derive(Debug)]
+pub struct Worker {
+    input: WorkerInput,
+    output: WorkerOutput,
+}
+
+/// The way to a worker. Dropping it closes the worker's input: it flushes and exits.
+#[derive(Debug)]
+pub struct WorkerInput {
+    queue: mpsc::Sender<Input>,
+}
+
+/// The way back from a worker, and its life: dropping it kills a worker process, and cuts a worker thread off.
+#[derive(Debug)]
+pub struct WorkerOutput {
+    queue: mpsc::Receiver<Output>,
+    stop: Stop,
+    end: watch::Receiver<Option<WorkerEnd>>,
+    pid: Option<u32>,
+    /// Writer, reader and supervisor; dropped with it.
+    _tasks: JoinSet<()>,
+}
+
+impl Worker {
+    /// Starts a worker with `plan`. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running. A program that starts and then fails is seen by [`WorkerOutput::ended`].
+    pub fn start(how: &WorkerCommand, plan: Plan) -> Result<Self, StartError> {
+        let mut seam = Seam::new(plan);
+        match how {
+            WorkerCommand::Process { .. } => seam.run_process(spawn(how)?)?,
+            #[cfg(feature = "ffmpeg")]
+            WorkerCommand::InProcess => {
+                seam.run_thread(|input, output| crate::worker::run(input, output).map_err(|error| error.to_string()))?
+            }
+        }
+        Ok(seam.finish())
+    }
+
+    /// Both ways, for two tasks: one task that fills and drains a worker can deadlock under load.
+    #[must_use]
+    pub fn split(self) -> (WorkerInput, WorkerOutput) {
+        (self.input, self.output)
+    }
+}
+
+impl WorkerInput {
+    /// Hands `message` to the worker, waiting while it is behind. A dropped call has sent nothing.
+    ///
+    /// # Errors
+    /// [`Gone`] once the worker no longer reads.
+    pub async fn send(&self, message: Input) -> Result<(), Gone> {
+        self.queue.send(message).await.map_err(|_| Gone)
+    }
+
+    /// Hands `message` to the worker if it is not behind.
+    ///
+    /// # Errors
+    /// [`TrySendError`].
+    pub fn try_send(&self, message: Input) -> Result<(), TrySendError> {
+        self.queue.try_send(message).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(message) => TrySendError::Full(Box::new(message)),
+            mpsc::error::TrySendError::Closed(_) => TrySendError::Gone,
+        })
+    }
+}
+
+impl WorkerOutput {
+    /// The next message, or `None` when the worker has said its last. A dropped call loses nothing.
+    pub async fn next(&mut self) -> Option<Output> {
+        self.queue.recv().await
+    }
+
+    /// Waits until the worker has ended, and says how. What it said before can still be had from [`Self::next`].
+    pub async fn ended(&mut self) -> WorkerEnd {
+        match self.end.wait_for(Option::is_some).await {
+            Ok(end) => end.clone().unwrap_or(WorkerEnd::Killed),
+            Err(_) => WorkerEnd::Killed,
+        }
+    }
+
+    /// Ends the worker by force. [`Self::next`] yields what it had said, then `None`.
+    pub fn kill(&self) {
+        stop(&self.stop, WorkerEnd::Killed);
+    }
+
+    /// The worker's process id; `None` for a thread.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+}
+
+/// The first reason to stop counts.
+fn stop(sender: &Stop, reason: WorkerEnd) {
+    sender.send_if_modified(|current| {
+        let first = current.is_none();
+        current.get_or_insert(reason);
+        first
+    });
+}
+
+/// The two queues and the tasks around a worker, while they are put together.
+struct Seam {
+    to_worker: mpsc::Sender<Input>,
+    pending: Option<mpsc::Receiver<Input>>,
+    from_worker: mpsc::Sender<Output>,
+    heard: mpsc::Receiver<Output>,
+    stop: Stop,
+    end: watch::Sender<Option<WorkerEnd>>,
+    pid: Option<u32>,
+    tasks: JoinSet<()>,
+}
+
+impl Seam {
+    fn new(plan: Plan) -> Self {
+        let (to_worker, pending) = mpsc::channel(INPUT_QUEUE);
+        let (from_worker, heard) = mpsc::channel(OUTPUT_QUEUE);
+        // A fresh queue has room.
+        let _ = to_worker.try_send(Input::Start(plan));
+        Self {
+            to_worker,
+            pending: Some(pending),
+            from_worker,
+            heard,
+            stop: watch::Sender::new(None),
+            end: watch::Sender::new(None),
+            pid: None,
+            tasks: JoinSet::new(),
+        }
+    }
+
+    fn run_process(&mut self, mut child: Child) -> Result<(), StartError> {
+        let missing = || std::io::Error::other("a pipe is missing");
+        let stdin = child.stdin.take().ok_or_else(missing)?;
+        let stdout = child.stdout.take().ok_or_else(missing)?;
+        self.pid = child.id();
+        self.connect(stdin, stdout);
+        self.tasks.spawn(watch_process(child, self.stop.clone(), self.end.clone()));
+        Ok(())
+    }
+
+    /// Runs `work` on a thread behind a socket pair.
+    #[cfg_attr(not(any(feature = "ffmpeg", test)), allow(dead_code))]
+    fn run_thread<F>(&mut self, work: F) -> Result<(), StartError>
+    where
+        F: FnOnce(ThreadSocket, ThreadSocket) -> Result<(), String> + Send + 'static,
+    {
+        let (ours, theirs) = ThreadSocket::pair()?;
+        ours.set_nonblocking(true)?;
+        let (input, output) = (theirs.try_clone()?, theirs.try_clone()?);
+        let (from, to) = tokio::net::UnixStream::from_std(ours)?.into_split();
+        let (report, done) = oneshot::channel();
+        std::thread::Builder::new().name("transcode".to_owned()).spawn(move || {
+            let _ = report.send(work(input, output));
+        })?;
+        self.connect(to, from);
+        self.tasks.spawn(watch_thread(theirs, done, self.stop.clone(), self.end.clone()));
+        Ok(())
+    }
+
+    fn connect(&mut self, to: impl AsyncWrite + Unpin + Send + 'static, from: impl AsyncRead + Unpin + Send + 'static) {
+        if let Some(pending) = self.pending.take() {
+            self.tasks.spawn(write_messages(pending, to));
+        }
+        let (heard, stop) = (self.from_worker.clone(), self.stop.clone());
+        self.tasks.spawn(read_messages(from, heard, stop));
+    }
+
+    fn finish(self) -> Worker {
+        Worker {
+            input: WorkerInput { queue: self.to_worker },
+            output: WorkerOutput {
+                queue: self.heard,
+                stop: self.stop,
+                end: self.end.subscribe(),
+                pid: self.pid,
+                _tasks: self.tasks,
+            },
+        }
+    }
+}
+
+/// The blocking end of a worker thread's socket pair.
+type ThreadSocket = std::os::unix::net::UnixStream;
+
+fn spawn(how: &WorkerCommand) -> Result<Child, StartError> {
+    let (program, arguments, environment) = match how {
+        WorkerCommand::Process { program, arguments, environment } => (program, arguments, environment),
+        #[cfg(feature = "ffmpeg")]
+        WorkerCommand::InProcess => {
+            return Err(std::io::Error::other("a thread is no process").into());
+        }
+    };
+    Command::new(program)
+        .args(arguments)
+        .envs(environment.iter().map(|(key, value)| (key, value)))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit()) // its log lines have the shape of ours
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| StartError::Spawn { program: program.display().to_string(), error })
+}
+
+/// Writes until the queue is closed or the worker no longer reads; then its input closes.
+async fn write_messages(mut queue: mpsc::Receiver<Input>, mut to: impl AsyncWrite + Unpin) {
+    while let Some(message) = queue.recv().await {
+        match wire::write_async(&mut to, &message).await {
+            Ok(()) => {}
+            Err(WriteError::Io(_)) => return, // it is ending: the supervisor says why
+            Err(error) => tracing::warn!(%error, "a message to a transcode worker was left out"),
+        }
+    }
+}
+
+async fn read_messages(mut from: impl AsyncRead + Unpin, queue: mpsc::Sender<Output>, stopper: Stop) {
+    loop {
+        match wire::read_async::<Output>(&mut from).await {
+            Ok(Some(message)) => {
+                if queue.send(message).await.is_err() {
+                    return;
+                }
+            }
+            // A worker that dies within a message is no liar: its exit status tells.
+            Ok(None) | Err(ReadError::Truncated | ReadError::Io(_)) => return,
+            Err(error) => return stop(&stopper, WorkerEnd::Garbled(error.to_string())),
+        }
+    }
+}
+
+async fn watch_process(mut child: Child, stop: Stop, end: watch::Sender<Option<WorkerEnd>>) {
+    let mut stopped = stop.subscribe();
+    let by_force = async { stopped.wait_for(Option::is_some).await.is_ok() };
+    let status = tokio::select! {
+        status = child.wait() => status,
+        _ = by_force => match child.start_kill() {
+            Ok(()) => child.wait().await,
+            Err(error) => Err(error),
+        },
+    };
+    let reason = stop.borrow().clone();
+    end.send_replace(Some(reason.unwrap_or_else(|| process_end(status))));
+}
+
+fn process_end(status: std::io::Result<ExitStatus>) -> WorkerEnd {
+    match status {
+        Ok(status) if status.success() => WorkerEnd::Exited,
+        Ok(status) => WorkerEnd::Failed(status.to_string()),
+        Err(error) => WorkerEnd::Failed(error.to_string()),
+    }
+}
+
+/// Reports the thread's end; by force means cutting its socket, which it sees as the end of its input.
+async fn watch_thread(
+    socket: ThreadSocket,
+    mut done: oneshot::Receiver<Result<(), String>>,
+    stop: Stop,
+    end: watch::Sender<Option<WorkerEnd>>,
+) {
+    let mut stopped = stop.subscribe();
+    let by_force = async { stopped.wait_for(Option::is_some).await.is_ok() };
+    let result = tokio::select! {
+        result = &mut done => result,
+        _ = by_force => {
+            let _ = socket.shutdown(std::net::Shutdown::Both); // fails only if it is cut already
+            done.await
+        }
+    };
+    let reason = stop.borrow().clone();
+    end.send_replace(Some(reason.unwrap_or_else(|| match result {
+        Ok(Ok(())) => WorkerEnd::Exited,
+        Ok(Err(error)) => WorkerEnd::Failed(error),
+        Err(_) => WorkerEnd::Failed("the worker thread panicked".to_owned()),
+    })));
+    // The reader sees the end when the last handle of this side is closed.
+    drop(socket);
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::MediaTime;
+    use schema::ladder::FrameRate;
+
+    use super::*;
+
+    fn plan() -> Plan {
+        Plan {
+            start: MediaTime::ZERO,
+            video: Vec::new(),
+            frame_rate: FrameRate::THIRTY,
+            keyframe_interval: MediaTime::SECOND,
+            audio: None,
+            encoder: "libx264".to_owned(),
+            preset: "veryfast".to_owned(),
+        }
+    }
+
+    fn program(program: &str, arguments: &[&str]) -> WorkerCommand {
+        WorkerCommand::Process {
+            program: program.into(),
+            arguments: arguments.iter().map(Into::into).collect(),
+            environment: vec![("HEADWATER_TEST".into(), "seen".into())],
+        }
+    }
+
+    fn thread(
+        work: impl FnOnce(ThreadSocket, ThreadSocket) -> Result<(), String> + Send + 'static,
+    ) -> (WorkerInput, WorkerOutput) {
+        let mut seam = Seam::new(plan());
+        seam.run_thread(work).unwrap();
+        seam.finish().split()
+    }
+
+    /// Sends until the worker is seen to be gone.
+    async fn fill(input: &WorkerInput) {
+        while input.send(Input::Finish).await.is_ok() {}
+    }
+
+    #[tokio::test]
+    async fn a_program_that_does_not_exist_cannot_be_started() {
+        let error = Worker::start(&program("/nonexistent/worker", &[]), plan()).unwrap_err();
+        assert!(matches!(error, StartError::Spawn { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_fails_at_once_ends_with_its_status_and_takes_no_more() {
+        let how = program("/bin/sh", &["-c", "exit 3"]);
+        let (input, mut output) = Worker::start(&how, plan()).unwrap().split();
+        assert!(output.pid().is_some());
+        assert_eq!(output.next().await, None);
+        assert_eq!(output.ended().await, WorkerEnd::Failed("exit status: 3".to_owned()));
+        fill(&input).await;
+    }
+
+    #[tokio::test]
+    async fn a_program_gets_its_environment() {
+        let how = program("/bin/sh", &["-c", "test \"$HEADWATER_TEST\" = seen"]);
+        let (_input, mut output) = Worker::start(&how, plan()).unwrap().split();
+        assert_eq!(output.ended().await, WorkerEnd::Exited);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_writes_nonsense_is_killed() {
+        let how = program("/bin/sh", &["-c", "echo 'no message of ours'; exec cat"]);
+        let (_input, mut output) = Worker::start(&how, plan()).unwrap().split();
+        assert_eq!(output.next().await, None);
+        assert!(matches!(output.ended().await, WorkerEnd::Garbled(_)));
+    }
+
+    #[tokio::test]
+    async fn killing_is_noticed() {
+        let how = program("/bin/sh", &["-c", "exec sleep 600"]);
+        let (input, mut output) = Worker::start(&how, plan()).unwrap().split();
+        output.kill();
+        assert_eq!(output.next().await, None);
+        assert_eq!(output.ended().await, WorkerEnd::Killed);
+        fill(&input).await;
+    }
+
+    #[tokio::test]
+    async fn a_signal_from_outside_is_noticed() {
+        let how = program("/bin/sh", &["-c", "kill -SEGV $$"]);
+        let (_input, mut output) = Worker::start(&how, plan()).unwrap().split();
+        let WorkerEnd::Failed(why) = output.ended().await else {
+            panic!("no failure");
+        };
+        assert!(why.contains("signal: 11"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_worker_exits_when_its_input_is_dropped() {
+        let how = program("/bin/sh", &["-c", "exec cat >/dev/null"]);
+        let (input, mut output) = Worker::start(&how, plan()).unwrap().split();
+        drop(input);
+        assert_eq!(output.ended().await, WorkerEnd::Exited);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_gives_the_message_back_and_a_dropped_send_loses_nothing() {
+        let how = program("/bin/sh", &["-c", "exec sleep 600"]);
+        let (input, output) = Worker::start(&how, plan()).unwrap().split();
+        // The current-thread runtime runs no other task between these calls.
+        for _ in 0..INPUT_QUEUE - 1 {
+            input.try_send(Input::Finish).unwrap();
+        }
+        let full = input.try_send(Input::Finish).unwrap_err();
+        assert_eq!(full, TrySendError::Full(Box::new(Input::Finish)));
+        output.kill();
+    }
+
+    #[tokio::test]
+    async fn a_thread_hears_its_plan_first_and_is_heard() {
+        let (input, mut output) = thread(|mut input, mut output| {
+            let first = wire::read::<Input>(&mut input).map_err(|error| error.to_string())?;
+            if first != Some(Input::Start(plan())) {
+                return Err(format!("{first:?}"));
+            }
+            wire::write(&mut output, &Output::Finished).map_err(|error| error.to_string())
+        });
+        assert_eq!(output.pid(), None);
+        assert_eq!(output.next().await, Some(Output::Finished));
+        assert_eq!(output.next().await, None);
+        assert_eq!(output.ended().await, WorkerEnd::Exited);
+        fill(&input).await;
+    }
+
+    #[tokio::test]
+    async fn killing_a_thread_ends_its_input() {
+        let (_input, mut output) = thread(|mut input, _output| {
+            while let Ok(Some(_)) = wire::read::<Input>(&mut input) {}
+            Err("its input ended".to_owned())
+        });
+        output.kill();
+        assert_eq!(output.ended().await, WorkerEnd::Killed);
+        assert_eq!(output.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_a_thread_is_an_end_like_any_other() {
+        let (_input, mut output) = thread(|_, _| panic!("a codec went wrong"));
+        assert!(matches!(output.ended().await, WorkerEnd::Failed(why) if why.contains("panicked")));
+    }
+}

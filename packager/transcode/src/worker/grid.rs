@@ -1,0 +1,204 @@
+//! The constant output frame rate: which picture stands in which slot, and which slots are IDRs.
+//!
+//! Slot `k` lies at `k` frames from media time zero. A picture belongs to the slot within half a
+//! frame of its time; the first one of a slot is shown, at once; a slot without one repeats the
+//! picture before it. Pure arithmetic on media time: knows no picture and no clock.
+
+use std::ops::Range;
+
+use schema::MediaTime;
+use schema::ladder::FrameRate;
+
+/// What becomes of a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Placement {
+    /// The slots `repeat` show the picture before, then `slot` shows this one.
+    Show { repeat: Range<i64>, slot: i64 },
+    /// It comes before the first slot: nothing is put out, but it is what an empty first slot repeats.
+    Hold,
+    /// Its slot is taken; it is left out.
+    Skip,
+    /// It is more than [`Grid::GAP_MAX`] ahead.
+    TooFar,
+}
+
+#[derive(Debug)]
+pub(super) struct Grid {
+    rate: FrameRate,
+    keyframe_interval: MediaTime,
+    /// The first slot of all.
+    first: i64,
+    /// The first slot that is still empty.
+    next: i64,
+    /// Whether a picture is there to be repeated.
+    held: bool,
+}
+
+impl Grid {
+    /// The longest hole that is filled with repeated pictures. Longer ones are no hole but a broken clock.
+    pub(super) const GAP_MAX: MediaTime = MediaTime(60 * MediaTime::PER_SECOND);
+
+    /// A grid whose first slot is the first at or after `start`.
+    pub(super) fn new(rate: FrameRate, keyframe_interval: MediaTime, start: MediaTime) -> Self {
+        let mut grid = Self { rate, keyframe_interval, first: 0, next: 0, held: false };
+        grid.first = grid.slots_before(start);
+        grid.next = grid.first;
+        grid
+    }
+
+    /// Where a picture of time `pts` goes.
+    pub(super) fn place(&mut self, pts: MediaTime) -> Placement {
+        let slot = self.slot_of(pts);
+        if slot < self.first {
+            self.held = true;
+            return Placement::Hold;
+        }
+        if slot < self.next {
+            return Placement::Skip;
+        }
+        if self.held && self.time_of(slot) - self.time_of(self.next) > Self::GAP_MAX {
+            return Placement::TooFar;
+        }
+        let from = if self.held { self.next } else { slot };
+        self.held = true;
+        self.next = slot + 1;
+        Placement::Show { repeat: from..slot, slot }
+    }
+
+    /// The slots up to and including `time` that are still empty and repeat the picture before; they are taken by this call.
+    pub(super) fn fill_up_to(&mut self, time: MediaTime) -> Range<i64> {
+        let from = self.next;
+        if !self.held || time - self.time_of(from) > Self::GAP_MAX {
+            return from..from;
+        }
+        self.next = from.max(self.slots_before(time + MediaTime(1)));
+        from..self.next
+    }
+
+    /// Whether `slot` is the first at or after a multiple of the keyframe interval.
+    pub(super) fn is_key(&self, slot: i64) -> bool {
+        let interval = self.keyframe_interval.0.max(1);
+        let time = self.time_of(slot).0;
+        self.time_of(slot - 1).0 < time - time.rem_euclid(interval)
+    }
+
+    /// When `slot` is shown.
+    pub(super) fn time_of(&self, slot: i64) -> MediaTime {
+        self.rate.time_of(slot)
+    }
+
+    /// The slot within half a frame of `pts`; of two equally near ones the earlier.
+    fn slot_of(&self, pts: MediaTime) -> i64 {
+        let frame = i128::from(MediaTime::PER_SECOND) * i128::from(self.rate.denominator.max(1));
+        let twice = 2 * i128::from(pts.0) * i128::from(self.rate.numerator.max(1));
+        clamped(ceiling(twice - frame, 2 * frame))
+    }
+
+    /// The number of the first slot at or after `time`.
+    fn slots_before(&self, time: MediaTime) -> i64 {
+        let frame = i128::from(MediaTime::PER_SECOND) * i128::from(self.rate.denominator.max(1));
+        let scaled = i128::from(time.0) * i128::from(self.rate.numerator.max(1));
+        clamped(ceiling(scaled, frame))
+    }
+}
+
+fn ceiling(dividend: i128, divisor: i128) -> i128 {
+    -(-dividend).div_euclid(divisor)
+}
+
+/// Far enough inside `i64` that slots can be counted on from it.
+fn clamped(slot: i128) -> i64 {
+    let limit = i128::from(i64::MAX / 4);
+    i64::try_from(slot.clamp(-limit, limit)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn grid(rate: FrameRate) -> Grid {
+        Grid::new(rate, MediaTime::SECOND, MediaTime::ZERO)
+    }
+
+    fn show(repeat: Range<i64>, slot: i64) -> Placement {
+        Placement::Show { repeat, slot }
+    }
+
+    fn ms(millis: i64) -> MediaTime {
+        MediaTime::from_millis(millis)
+    }
+
+    #[test]
+    fn each_picture_goes_to_its_nearest_slot_at_once() {
+        let mut grid = grid(FrameRate::THIRTY);
+        for (at, slot) in [(5, 0), (30, 1), (70, 2), (96, 3)] {
+            assert_eq!(grid.place(ms(at)), show(slot..slot, slot), "{at} ms");
+        }
+    }
+
+    #[test]
+    fn a_missing_picture_repeats_the_one_before_and_a_second_in_a_slot_is_skipped() {
+        let mut grid = grid(FrameRate::THIRTY);
+        assert_eq!(grid.place(ms(0)), show(0..0, 0));
+        assert_eq!(grid.place(ms(100)), show(1..3, 3));
+        assert_eq!(grid.place(ms(105)), Placement::Skip);
+        assert_eq!(grid.place(ms(33)), Placement::Skip);
+    }
+
+    #[test]
+    fn nothing_comes_out_before_the_start_but_an_early_picture_can_be_repeated() {
+        let mut grid = Grid::new(FrameRate::THIRTY, MediaTime::SECOND, ms(1000));
+        assert_eq!(grid.place(ms(900)), Placement::Hold);
+        assert_eq!(grid.place(ms(933)), Placement::Hold);
+        assert_eq!(grid.place(ms(1067)), show(30..32, 32));
+        let mut grid = Grid::new(FrameRate::THIRTY, MediaTime::SECOND, ms(1000));
+        assert_eq!(grid.place(ms(1067)), show(32..32, 32));
+    }
+
+    #[test]
+    fn a_jump_of_more_than_a_minute_is_no_gap_to_fill() {
+        let mut grid = grid(FrameRate::THIRTY);
+        grid.place(ms(0));
+        assert_eq!(grid.place(ms(61_000)), Placement::TooFar);
+        assert!(grid.fill_up_to(MediaTime(i64::MAX)).is_empty());
+        assert_eq!(grid.place(MediaTime(i64::MAX)), Placement::TooFar);
+        assert_eq!(grid.place(MediaTime(i64::MIN)), Placement::Hold);
+    }
+
+    #[test]
+    fn a_stalled_picture_fills_slots_as_time_goes_on() {
+        let mut grid = grid(FrameRate::THIRTY);
+        assert!(grid.fill_up_to(ms(500)).is_empty(), "nothing to repeat yet");
+        grid.place(ms(0));
+        assert_eq!(grid.fill_up_to(ms(100)), 1..4);
+        assert!(grid.fill_up_to(ms(100)).is_empty());
+        assert_eq!(grid.place(ms(133)), show(4..4, 4));
+    }
+
+    #[test]
+    fn keys_are_the_first_slots_at_or_after_the_multiples() {
+        let ntsc = grid(FrameRate::new(30_000, 1001));
+        let keys: Vec<i64> = (-31..100).filter(|slot| ntsc.is_key(*slot)).collect();
+        assert_eq!(keys, [-29, 0, 30, 60, 90]);
+        let exact = grid(FrameRate::THIRTY);
+        let keys: Vec<i64> = (-31..100).filter(|slot| exact.is_key(*slot)).collect();
+        assert_eq!(keys, [-30, 0, 30, 60, 90]);
+    }
+
+    proptest! {
+        #[test]
+        fn slots_come_out_once_and_in_order_whatever_comes_in(times in proptest::collection::vec(-500_i64..4000, 1..200), rate in prop_oneof![Just(FrameRate::THIRTY), Just(FrameRate::new(30_000, 1001)), Just(FrameRate::new(60, 1))]) {
+            let mut grid = grid(rate);
+            let mut slots = Vec::new();
+            for time in times {
+                if let Placement::Show { repeat, slot } = grid.place(ms(time)) {
+                    slots.extend(repeat);
+                    slots.push(slot);
+                }
+            }
+            prop_assert!(slots.windows(2).all(|pair| pair[1] == pair[0] + 1));
+        }
+    }
+}

@@ -1,0 +1,470 @@
+//! A whole worker, fed with the test broadcast: what comes out, and what it makes of broken input.
+#![cfg(feature = "ffmpeg")]
+
+use bytes::Bytes;
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::format::sample::{Sample, Type};
+use ffmpeg_next::{decoder, frame};
+use packager_transcode::pattern::{Pattern, PatternConfig};
+use packager_transcode::process::{Worker, WorkerCommand, WorkerEnd};
+use packager_transcode::wire::{self, AudioPlan, Input, Output, Plan, VideoPlan};
+use packager_transcode::worker::{self, WorkerError};
+use schema::ladder::FrameRate;
+use schema::{AccessUnit, Codec, MediaTime};
+
+const AUDIO: u8 = 9;
+
+fn pattern(width: u32, height: u32, frame_rate: FrameRate) -> Pattern {
+    Pattern::new(PatternConfig {
+        width,
+        height,
+        frame_rate,
+        video_bitrate: 1_000_000,
+        keyframe_interval: MediaTime::from_millis(500),
+    })
+    .unwrap()
+}
+
+/// The units of a test broadcast up to `end`.
+fn feed(mut pattern: Pattern, end: MediaTime) -> Vec<AccessUnit> {
+    std::iter::repeat_with(|| pattern.next().unwrap()).take_while(|unit| unit.pts < end).collect()
+}
+
+fn video(rendition: u8, width: u32, height: u32) -> VideoPlan {
+    VideoPlan { rendition, width, height, bitrate: 500_000, bitrate_max: 600_000, buffer_ms: 1000, threads: 1 }
+}
+
+fn plan(frame_rate: FrameRate) -> Plan {
+    Plan {
+        start: MediaTime::ZERO,
+        video: vec![video(0, 320, 180), video(1, 160, 90)],
+        frame_rate,
+        keyframe_interval: MediaTime::SECOND,
+        audio: Some(AudioPlan { rendition: AUDIO, bitrate: 128_000 }),
+        encoder: "libx264".to_owned(),
+        preset: "veryfast".to_owned(),
+    }
+}
+
+fn run(plan: Plan, units: impl IntoIterator<Item = AccessUnit>) -> (Vec<Output>, Result<(), WorkerError>) {
+    let mut input = Vec::new();
+    wire::write(&mut input, &Input::Start(plan)).unwrap();
+    for unit in units {
+        wire::write(&mut input, &Input::Unit(unit)).unwrap();
+    }
+    wire::write(&mut input, &Input::Finish).unwrap();
+    let mut output = Vec::new();
+    let result = worker::run(input.as_slice(), &mut output);
+    let mut output = output.as_slice();
+    let messages = std::iter::from_fn(|| wire::read(&mut output).unwrap()).collect();
+    (messages, result)
+}
+
+/// Runs a worker that must end well.
+fn transcode(plan: Plan, units: impl IntoIterator<Item = AccessUnit>) -> Vec<Output> {
+    let (messages, result) = run(plan, units);
+    result.unwrap();
+    assert_eq!(messages.last(), Some(&Output::Finished));
+    messages
+}
+
+fn rendition(messages: &[Output], number: u8) -> Vec<AccessUnit> {
+    let of = |message: &Output| match message {
+        Output::Encoded { rendition, unit } if *rendition == number => Some(unit.clone()),
+        _ => None,
+    };
+    messages.iter().filter_map(of).collect()
+}
+
+fn discarded(messages: &[Output], reason: &str) -> usize {
+    let is = |message: &&Output| matches!(message, Output::Discarded { reason: r } if r == reason);
+    messages.iter().filter(is).count()
+}
+
+fn keys(units: &[AccessUnit]) -> Vec<MediaTime> {
+    let key = |unit: &&AccessUnit| unit.random_access;
+    units.iter().filter(key).map(|unit| unit.pts).collect()
+}
+
+/// Every unit at its own slot, none missing, with the slot's length.
+fn assert_on_grid(units: &[AccessUnit], rate: FrameRate, from: i64) {
+    assert!(!units.is_empty());
+    for (slot, unit) in (from..).zip(units) {
+        assert_eq!((unit.pts, unit.dts), (rate.time_of(slot), rate.time_of(slot)));
+        assert_eq!(unit.duration, Some(rate.time_of(slot + 1) - rate.time_of(slot)));
+    }
+}
+
+/// The types of the NAL units of an Annex B access unit.
+fn nal_types(data: &[u8]) -> Vec<u8> {
+    let start = |window: &(usize, &[u8])| window.1[..3] == [0, 0, 1];
+    data.windows(4).enumerate().filter(start).map(|(_, window)| window[3] & 0x1f).collect()
+}
+
+fn h264_decoder() -> decoder::Video {
+    let codec = decoder::find(ffmpeg::codec::Id::H264).unwrap();
+    let context = ffmpeg::codec::Context::new_with_codec(codec);
+    context.decoder().video().unwrap()
+}
+
+/// Time, size and mean luma of each decoded picture.
+fn pictures(units: &[AccessUnit]) -> Vec<(MediaTime, (u32, u32), u64)> {
+    let mut decoder = h264_decoder();
+    let mut pictures = Vec::new();
+    for unit in units {
+        let mut packet = ffmpeg::Packet::copy(&unit.data);
+        packet.set_pts(Some(unit.pts.0));
+        decoder.send_packet(&packet).unwrap();
+        let mut picture = frame::Video::empty();
+        while decoder.receive_frame(&mut picture).is_ok() {
+            let size = (picture.width(), picture.height());
+            let rows = picture.data(0).chunks(picture.stride(0));
+            let luma = rows.map(|row| row[..picture.width() as usize].iter().map(|y| u64::from(*y)).sum::<u64>());
+            let mean = luma.sum::<u64>() / u64::from(size.0 * size.1);
+            pictures.push((MediaTime(picture.pts().unwrap()), size, mean));
+        }
+    }
+    assert_eq!(pictures.len(), units.len(), "every unit gives its picture at once");
+    pictures
+}
+
+/// The left channel, with the time of its first sample.
+fn samples(units: &[AccessUnit]) -> (MediaTime, Vec<f32>) {
+    let codec = decoder::find(ffmpeg::codec::Id::AAC).unwrap();
+    // ADTS in place of the AudioSpecificConfig: AAC-LC, 48 kHz, stereo.
+    let mut decoder = ffmpeg::codec::Context::new_with_codec(codec).decoder().audio().unwrap();
+    let mut left = Vec::new();
+    for unit in units {
+        let length = u16::try_from(unit.data.len() + 7).unwrap();
+        let mut data = vec![
+            0xff,
+            0xf1,
+            0x4c,
+            0x80 | (length >> 11) as u8,
+            (length >> 3) as u8,
+            ((length & 7) << 5) as u8 | 0x1f,
+            0xfc,
+        ];
+        data.extend_from_slice(&unit.data);
+        decoder.send_packet(&ffmpeg::Packet::copy(&data)).unwrap();
+        let mut block = frame::Audio::empty();
+        while decoder.receive_frame(&mut block).is_ok() {
+            assert_eq!(block.format(), Sample::F32(Type::Planar));
+            left.extend_from_slice(block.plane::<f32>(0));
+        }
+    }
+    (units[0].pts, left)
+}
+
+#[test]
+fn all_renditions_lie_on_the_grid_with_their_idrs_at_the_same_times() {
+    for rate in [FrameRate::THIRTY, FrameRate::new(30_000, 1001)] {
+        let messages = transcode(plan(rate), feed(pattern(320, 180, rate), MediaTime::from_millis(3_200)));
+        let large = rendition(&messages, 0);
+        assert_on_grid(&large, rate, 0);
+        assert_on_grid(&rendition(&messages, 1), rate, 0);
+        assert_eq!(keys(&large), [0, 30, 60, 90].map(|slot| rate.time_of(slot)));
+        assert_eq!(keys(&large), keys(&rendition(&messages, 1)));
+        for unit in &large {
+            let types = nal_types(&unit.data);
+            assert_eq!(types.contains(&7) && types.contains(&8) && types.contains(&5), unit.random_access, "{types:?}");
+        }
+    }
+}
+
+#[test]
+fn another_source_rate_is_brought_to_the_grid() {
+    for (source, repeated, skipped) in [(FrameRate::new(60, 1), false, true), (FrameRate::new(15, 1), true, false)] {
+        let units = feed(pattern(320, 180, source), MediaTime::from_millis(2_500));
+        let messages = transcode(plan(FrameRate::THIRTY), units);
+        let units = rendition(&messages, 0);
+        assert_on_grid(&units, FrameRate::THIRTY, 0);
+        assert!((73..=76).contains(&units.len()), "{}", units.len());
+        let statistics = messages.iter().rev().find_map(|message| match message {
+            Output::Statistics(statistics) => Some(*statistics),
+            _ => None,
+        });
+        let statistics = statistics.unwrap();
+        assert_eq!(
+            (statistics.pictures_repeated > 25, statistics.pictures_skipped > 25),
+            (repeated, skipped),
+            "{statistics:?}"
+        );
+        assert!(statistics.pictures_decoded > 0 && statistics.pictures_encoded > 0 && statistics.busy_us > 0);
+    }
+}
+
+#[test]
+fn audio_is_gapless_from_the_start_whatever_is_missing_or_late() {
+    let mut units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::from_millis(3_000));
+    let gone = |unit: &AccessUnit| unit.pts > MediaTime::from_millis(1_300) && unit.pts < MediaTime::from_millis(1_700);
+    units.retain(|unit| unit.codec == Codec::H264 || !gone(unit) && unit.pts > MediaTime::from_millis(100));
+    let late = AccessUnit {
+        pts: MediaTime::from_millis(400),
+        ..units.iter().rfind(|unit| unit.codec == Codec::Opus).unwrap().clone()
+    };
+    units.push(late);
+    let mut plan = plan(FrameRate::THIRTY);
+    plan.start = MediaTime::from_millis(40);
+    let messages = transcode(plan, units);
+    let config = messages.iter().position(|message| matches!(message, Output::AudioConfig { rendition: AUDIO, config } if config.starts_with(&[0x11, 0x90])));
+    let first = messages.iter().position(|message| matches!(message, Output::Encoded { rendition: AUDIO, .. }));
+    assert!(config.unwrap() < first.unwrap());
+    let audio = rendition(&messages, AUDIO);
+    let unit = MediaTime::from_ticks(1024, 48_000);
+    for (index, audio) in (0..).zip(&audio) {
+        assert_eq!(audio.pts, MediaTime::from_millis(40) + MediaTime(index * unit.0));
+        assert_eq!(audio.duration, Some(unit));
+    }
+    let end = audio.last().unwrap().pts + unit;
+    assert!(end >= MediaTime::from_millis(3_000) && end < MediaTime::from_millis(3_060), "{end:?}");
+    assert_eq!(discarded(&messages, "late"), 1);
+    assert_eq!(samples(&audio).1.len(), audio.len() * 1024);
+    assert_on_grid(&rendition(&messages, 0), FrameRate::THIRTY, 2);
+}
+
+#[test]
+fn flash_and_beep_stay_together() {
+    let units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::from_millis(3_500));
+    let messages = transcode(plan(FrameRate::THIRTY), units);
+    let (start, samples) = samples(&rendition(&messages, AUDIO));
+    for number in [0, 1] {
+        let white = |picture: &&(MediaTime, (u32, u32), u64)| picture.2 > 220;
+        let flashes: Vec<_> =
+            pictures(&rendition(&messages, number)).iter().filter(white).map(|picture| picture.0).collect();
+        assert_eq!(flashes, [0, 1, 2, 3].map(|second| MediaTime(second * MediaTime::PER_SECOND)), "rendition {number}");
+    }
+    for second in [1, 2, 3] {
+        let around = (second * 48_000 - 9_600 - start.to_ticks(48_000)) as usize;
+        let onset = samples[around..around + 19_200].iter().position(|sample| sample.abs() > 0.1).unwrap();
+        let late_ms = (onset as f64 - 9_600.0) / 48.0;
+        assert!(late_ms.abs() < 2.0, "the beep of second {second} is {late_ms} ms late");
+    }
+}
+
+#[test]
+fn a_truncated_unit_is_discarded_and_the_rest_recovers_at_the_next_keyframe() {
+    let mut units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::from_millis(2_200));
+    let video = |(_, unit): &(usize, &AccessUnit)| unit.codec == Codec::H264;
+    // The sixth of 15 pictures in its GOP: nine follow that cannot be shown either.
+    let (broken, _) = units.iter().enumerate().filter(video).nth(20).unwrap();
+    let half = units[broken].data.len() / 2;
+    units[broken].data = units[broken].data.slice(..half);
+    let messages = transcode(plan(FrameRate::THIRTY), units);
+    assert_eq!(discarded(&messages, "corrupt"), 1);
+    assert_eq!(discarded(&messages, "before_keyframe"), 9);
+    assert_eq!(messages.iter().filter(|message| **message == Output::KeyframeWanted).count(), 1);
+    let large = rendition(&messages, 0);
+    assert_on_grid(&large, FrameRate::THIRTY, 0);
+    assert_eq!(large.len(), 66, "the hole is filled");
+    let pictures = pictures(&large);
+    assert!(pictures[30].2 > 220, "the flash after it is there");
+}
+
+#[test]
+fn a_cut_anywhere_in_a_picture_is_noticed() {
+    let units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::from_millis(400));
+    let videos: Vec<_> = units.into_iter().filter(|unit| unit.codec == Codec::H264).collect();
+    for tenths in 1..10 {
+        let mut units = videos.clone();
+        let length = units[8].data.len() * tenths / 10;
+        units[8].data = units[8].data.slice(..length);
+        let messages = transcode(plan(FrameRate::THIRTY), units);
+        assert_eq!(discarded(&messages, "corrupt"), 1, "{length} bytes left");
+        assert_eq!(rendition(&messages, 0).len(), 8, "{length} bytes left");
+    }
+}
+
+#[test]
+fn the_level_fits_the_size_and_the_frame_rate() {
+    let level = |width, height, rate| {
+        let mut plan = plan(rate);
+        (plan.video, plan.audio) = (vec![video(0, width, height)], None);
+        let units = feed(pattern(320, 180, rate), MediaTime::from_millis(50));
+        let unit = rendition(&transcode(plan, units), 0).remove(0);
+        let sps = unit.data.windows(4).position(|window| window == [0, 0, 1, 0x67]).unwrap() + 4;
+        (unit.data[sps], unit.data[sps + 2])
+    };
+    // High, at the lowest level of ITU-T H.264 table A-1 that has the macroblocks per second.
+    assert_eq!(level(640, 360, FrameRate::THIRTY), (100, 30));
+    assert_eq!(level(1280, 720, FrameRate::THIRTY), (100, 31));
+    assert_eq!(level(1920, 1080, FrameRate::THIRTY), (100, 40));
+    assert_eq!(level(1920, 1080, FrameRate::new(60, 1)), (100, 42));
+}
+
+#[test]
+fn a_feed_that_starts_within_a_gop_waits_for_its_keyframe() {
+    let mut units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::from_millis(1_800));
+    units.retain(|unit| unit.codec == Codec::H264);
+    let messages = transcode(plan(FrameRate::THIRTY), units.split_off(3));
+    assert_eq!(discarded(&messages, "before_keyframe"), 12);
+    let large = rendition(&messages, 0);
+    assert_on_grid(&large, FrameRate::THIRTY, 15);
+    assert_eq!(keys(&large), [15, 30].map(|slot| FrameRate::THIRTY.time_of(slot)));
+}
+
+#[test]
+fn a_change_of_resolution_leaves_the_output_as_it_was() {
+    let mut units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::SECOND);
+    let second = feed(pattern(240, 240, FrameRate::THIRTY), MediaTime::from_millis(2_000));
+    units.extend(second.into_iter().filter(|unit| unit.pts >= MediaTime::SECOND));
+    let messages = transcode(plan(FrameRate::THIRTY), units);
+    let size = |message: &Output| match message {
+        Output::SourceSize { width, height } => Some((*width, *height)),
+        _ => None,
+    };
+    let sizes: Vec<_> = messages.iter().filter_map(size).collect();
+    assert_eq!(sizes, [(320, 180), (240, 240)]);
+    for (number, expected) in [(0, (320, 180)), (1, (160, 90))] {
+        let units = rendition(&messages, number);
+        assert_on_grid(&units, FrameRate::THIRTY, 0);
+        let pictures = pictures(&units);
+        assert_eq!(pictures.len(), 60);
+        assert!(pictures.iter().all(|picture| picture.1 == expected));
+    }
+}
+
+#[test]
+fn a_picture_that_stalls_is_repeated_while_the_audio_goes_on() {
+    let mut units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::from_millis(3_000));
+    units.retain(|unit| unit.codec == Codec::Opus || unit.pts < MediaTime::from_millis(500));
+    let messages = transcode(plan(FrameRate::THIRTY), units);
+    let large = rendition(&messages, 0);
+    assert_on_grid(&large, FrameRate::THIRTY, 0);
+    assert_eq!(large.len(), 60, "up to a second behind the audio");
+}
+
+#[test]
+fn units_of_nonsense_are_counted_and_nothing_more() {
+    let nonsense = |codec, data: &'static [u8]| AccessUnit {
+        codec,
+        pts: MediaTime::ZERO,
+        dts: MediaTime::ZERO,
+        duration: None,
+        random_access: true,
+        data: Bytes::from_static(data),
+    };
+    let bad = [
+        b"".as_slice(),
+        b"\0\0\0\x01",
+        b"\0\0\x01\x67\xff\xff",
+        b"\0\0\x01\x65\xff\xff\xff\xff",
+        b"\xff\xff\xff\xff\xff\xff",
+    ];
+    let bad =
+        bad.into_iter().flat_map(|data| [Codec::H264, Codec::Opus, Codec::Aac].map(|codec| nonsense(codec, data)));
+    let units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::SECOND);
+    let messages = transcode(plan(FrameRate::THIRTY), bad.chain(units));
+    assert_eq!(discarded(&messages, "unsupported"), 5);
+    assert!(discarded(&messages, "corrupt") >= 5);
+    assert_on_grid(&rendition(&messages, 0), FrameRate::THIRTY, 0);
+}
+
+#[test]
+fn a_plan_that_cannot_be_carried_out_fails_in_one_line() {
+    let refused = |change: fn(&mut Plan)| {
+        let mut plan = plan(FrameRate::THIRTY);
+        change(&mut plan);
+        let (messages, result) = run(plan, []);
+        let said = result.unwrap_err().to_string();
+        assert_eq!(messages.last(), Some(&Output::Failed(said.clone())));
+        said
+    };
+    assert_eq!(refused(|plan| plan.encoder = "nosuch".to_owned()), "no encoder is called nosuch");
+    assert!(refused(|plan| plan.video[1].width = 0).contains("cannot encode 0x90"));
+    assert!(refused(|plan| plan.frame_rate = FrameRate::new(0, 1)).contains("frame rate is zero"));
+    assert!(refused(|plan| (plan.video, plan.audio) = (Vec::new(), None)).contains("no rendition"));
+    assert!(refused(|plan| plan.preset = "no such preset".to_owned()).contains("cannot encode"));
+}
+
+#[test]
+fn input_that_is_no_message_fails() {
+    let mut output = Vec::new();
+    let result = worker::run(b"\0\0\0\x01\xff\0\0\0\0".as_slice(), &mut output);
+    assert!(matches!(result, Err(WorkerError::Input(_))));
+    let message: Option<Output> = wire::read(&mut output.as_slice()).unwrap();
+    assert!(matches!(message, Some(Output::Failed(_))));
+}
+
+#[test]
+fn a_time_jump_of_more_than_a_minute_fails_the_worker() {
+    let units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::from_millis(100));
+    let far = AccessUnit {
+        pts: MediaTime::from_millis(100_000),
+        ..units.iter().rfind(|unit| unit.codec == Codec::Opus).unwrap().clone()
+    };
+    let (messages, result) = run(plan(FrameRate::THIRTY), units.into_iter().chain([far]));
+    assert!(matches!(result, Err(WorkerError::Jump("audio"))), "{result:?}");
+    assert!(matches!(messages.last(), Some(Output::Failed(_))));
+}
+
+#[test]
+fn a_node_that_no_longer_reads_ends_the_worker() {
+    struct Closed;
+    impl std::io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut input = Vec::new();
+    wire::write(&mut input, &Input::Start(plan(FrameRate::THIRTY))).unwrap();
+    for unit in feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::SECOND) {
+        wire::write(&mut input, &Input::Unit(unit)).unwrap();
+    }
+    assert!(worker::run(input.as_slice(), Closed).is_err());
+}
+
+#[tokio::test]
+async fn a_worker_in_process_takes_a_broadcast_and_ends_when_told() {
+    let worker = Worker::start(&WorkerCommand::InProcess, plan(FrameRate::THIRTY)).unwrap();
+    let (input, mut output) = worker.split();
+    let units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::SECOND);
+    let feeding = async move {
+        for unit in units {
+            input.send(Input::Unit(unit)).await.unwrap();
+        }
+        input.send(Input::Finish).await.unwrap();
+    };
+    let hearing = async {
+        let mut messages = Vec::new();
+        while let Some(message) = output.next().await {
+            messages.push(message);
+        }
+        messages
+    };
+    let (messages, ()) = tokio::join!(hearing, feeding);
+    assert_eq!(messages.last(), Some(&Output::Finished));
+    assert_eq!(rendition(&messages, 0).len(), 30);
+    assert_eq!(output.ended().await, WorkerEnd::Exited);
+}
+
+#[tokio::test]
+async fn a_worker_in_process_that_is_killed_is_noticed() {
+    let worker = Worker::start(&WorkerCommand::InProcess, plan(FrameRate::THIRTY)).unwrap();
+    let (input, mut output) = worker.split();
+    let unit = pattern(320, 180, FrameRate::THIRTY).next().unwrap();
+    input.send(Input::Unit(unit)).await.unwrap();
+    output.kill();
+    while output.next().await.is_some() {}
+    assert_eq!(output.ended().await, WorkerEnd::Killed);
+}
+
+#[test]
+fn the_pattern_makes_a_keyframe_when_asked() {
+    let mut pattern = pattern(320, 180, FrameRate::THIRTY);
+    let mut key_of = |wanted: usize| {
+        (0..).find_map(|_| {
+            if wanted == 1 {
+                pattern.force_keyframe();
+            }
+            Some(pattern.next().unwrap()).filter(|unit| unit.codec == Codec::H264)
+        })
+    };
+    assert!(key_of(0).unwrap().random_access);
+    assert!(!key_of(0).unwrap().random_access);
+    assert!(key_of(1).unwrap().random_access);
+    assert!(!key_of(0).unwrap().random_access);
+}
