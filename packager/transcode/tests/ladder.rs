@@ -1,5 +1,6 @@
 //! A whole worker, fed with the test broadcast: what comes out, and what it makes of broken input.
 #![cfg(feature = "ffmpeg")]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the helpers of tests fail as tests do
 
 use bytes::Bytes;
 use ffmpeg_next as ffmpeg;
