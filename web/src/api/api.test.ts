@@ -25,6 +25,8 @@ describe('the list of channels', () => {
     const page = parseChannelPage({ items: [{ name: 'demo', title: 'Demo' }, { name: '../x' }, null, { name: 'b' }], next_cursor: 'n' });
     expect(page).toEqual({ items: [{ name: 'demo', title: 'Demo' }, { name: 'b', title: 'b' }], nextCursor: 'n' });
     expect(parseChannelPage({ items: [] }).nextCursor).toBeNull();
+    const other = parseChannelPage({ channels: [{ name: 'demo', title: 'Demo', live: null }], next: 'n' });
+    expect(other).toEqual({ items: [{ name: 'demo', title: 'Demo' }], nextCursor: 'n' });
   });
 
   it('refuses what is no page', () => {

@@ -27,15 +27,19 @@ export function channelOfPath(path: string): string | null {
   return name !== undefined && isChannelName(name) ? name : null;
 }
 
-/** Reads one page; entries that are not channels are left out. */
+/**
+ * Reads one page, as `{items, next_cursor}` or `{channels, next}`; entries that are not channels are
+ * left out.
+ */
 export function parseChannelPage(body: unknown): ChannelPage {
-  if (!isRecord(body) || !Array.isArray(body.items)) throw new TypeError('not a page of channels');
-  const items = body.items.flatMap((item: unknown) => {
+  const entries = isRecord(body) ? (body.items ?? body.channels) : null;
+  if (!isRecord(body) || !Array.isArray(entries)) throw new TypeError('not a page of channels');
+  const items = entries.flatMap((item: unknown) => {
     if (!isRecord(item)) return [];
     const name = textAt(item, 'name');
     return name !== null && isChannelName(name) ? [{ name, title: textAt(item, 'title') ?? name }] : [];
   });
-  return { items, nextCursor: textAt(body, 'next_cursor') };
+  return { items, nextCursor: textAt(body, 'next_cursor') ?? textAt(body, 'next') };
 }
 
 /** Fetches the page that begins at `cursor` (null: the first). Rejects as `getJson` does. */
