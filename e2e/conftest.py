@@ -39,7 +39,17 @@ def pytest_runtest_makereport():
 
 
 @pytest.fixture(autouse=True)
-def _forget_logs_of_processes_that_ended(request):
-    """Logs of publishers belong to one test; those of servers stay."""
+def _logs_of_publishers_belong_to_one_test():
     yield
-    servers.LOGS[:] = [(name, path) for name, path in servers.LOGS if name == "server"]
+    forget_logs(lambda name: name != "server")
+
+
+def pytest_sessionfinish():
+    forget_logs(lambda name: True)
+
+
+def forget_logs(which):
+    """Removes those logs; a failure has them in its report."""
+    for name, path in [entry for entry in servers.LOGS if which(entry[0])]:
+        path.unlink(missing_ok=True)
+        servers.LOGS.remove((name, path))
