@@ -1,1 +1,97 @@
-//! Placeholder.
+//! The control plane: owns Postgres; knows who may publish, and what runs where.
+//!
+//! One resource is one file with its types, SQL and handlers. Two routers: the public API under
+//! `/api/v1`, and the internal one that nodes call (`schema::api`), which never travels on the
+//! public port. Losing the database costs answers here (503) and nothing elsewhere: running
+//! broadcasts and viewers do not ask.
+//!
+//! Knows no media, no playlist and no node; a node knows it by HTTP alone.
+
+pub mod admissions;
+mod api_tokens;
+pub mod broadcasts;
+pub mod channels;
+pub mod database;
+pub mod first_run;
+mod http;
+pub mod internal;
+pub mod metrics;
+pub mod postgres;
+pub mod reports;
+pub mod secret;
+mod sql;
+pub mod stream_keys;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, post};
+use prometheus::Registry;
+use sqlx::PgPool;
+
+use metrics::ControlMetrics;
+
+pub use database::{ConnectError, Database, DatabaseConfig, Route, SchemaError};
+pub use first_run::{FirstRun, FirstRunError, FirstRunNames, first_run};
+pub use http::guard::{BODY_BYTES_MAX, REPORT_BYTES_MAX};
+pub use internal::{bind_internal, serve_internal};
+pub use postgres::{Embedded, StartError};
+
+/// What every request shares.
+#[derive(Debug, Clone)]
+pub struct ControlApi {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    pool: PgPool,
+    metrics: ControlMetrics,
+}
+
+impl ControlApi {
+    /// The control plane over `pool`; its metrics go to `registry`.
+    ///
+    /// # Errors
+    /// If metrics of these names are registered there already.
+    pub fn new(pool: PgPool, registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = ControlMetrics::register(registry, &pool)?;
+        let inner = Arc::new(Inner { pool, metrics });
+        Ok(Self { inner })
+    }
+
+    /// Begins what a request does in the database.
+    pub(crate) async fn begin(&self) -> Result<sql::Work, sqlx::Error> {
+        self.inner.pool.begin().await
+    }
+
+    pub(crate) fn metrics(&self) -> &ControlMetrics {
+        &self.inner.metrics
+    }
+}
+
+/// The public API. All its paths begin with `/api/v1`; every other path is answered 404.
+pub fn public_router(state: ControlApi) -> Router {
+    Router::new()
+        .route("/api/v1/channels", get(channels::list).post(channels::create))
+        .route("/api/v1/channels/{name}", get(channels::show).patch(channels::update).delete(channels::remove))
+        .route("/api/v1/channels/{name}/keys", get(stream_keys::list).post(stream_keys::create))
+        .route("/api/v1/channels/{name}/keys/{id}", delete(stream_keys::revoke))
+        .route("/api/v1/broadcasts", get(broadcasts::list))
+        .fallback(http::problem::not_found)
+        .method_not_allowed_fallback(http::problem::method_not_allowed)
+        .layer(from_fn_with_state(state.clone(), http::guard::public))
+        .with_state(state)
+}
+
+/// The API that nodes call. It checks no token: who reaches its socket is a node.
+pub fn internal_router(state: ControlApi) -> Router {
+    Router::new()
+        .route(schema::api::ADMISSIONS_PATH, post(admissions::admit))
+        .route(schema::api::REPORTS_PATH, post(reports::report))
+        .fallback(http::problem::not_found)
+        .method_not_allowed_fallback(http::problem::method_not_allowed)
+        .layer(from_fn_with_state(state.clone(), http::guard::internal))
+        .with_state(state)
+}

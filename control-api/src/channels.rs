@@ -1,0 +1,318 @@
+//! Channels: the durable thing a creator owns.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::IntoResponse;
+use chrono::{DateTime, Utc};
+use schema::ChannelName;
+use schema::ladder::{Ladder, LatencyProfile, PictureSize, Rung};
+use serde::de::value::{Error as ValueError, StrDeserializer};
+use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
+use sqlx::types::Json as Jsonb;
+use uuid::Uuid;
+
+use crate::ControlApi;
+use crate::api_tokens::Admin;
+use crate::broadcasts::size;
+use crate::http::extract::{ChannelPath, Fields, Patch, invalid, text};
+use crate::http::page::{self, PageQuery};
+use crate::http::problem::ApiError;
+use crate::sql;
+
+/// The longest title, in characters.
+const TITLE_LONGEST: usize = 200;
+/// The highest frame rate, in frames per second.
+const FRAME_RATE_MAX: u32 = 120;
+/// The tallest rung, in lines.
+const HEIGHT_MAX: u32 = 4_320;
+
+/// A channel as its admin sees it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Channel {
+    /// Its name in URLs.
+    pub name: String,
+    /// Its title, for people.
+    pub title: String,
+    /// How much latency it trades for robustness.
+    pub profile: String,
+    /// Frames per second; `null` means those of the source.
+    pub frame_rate: Option<i32>,
+    /// Its ladder; `null` means the usual one.
+    pub ladder: Option<Ladder>,
+    /// The size of its last source.
+    pub last_size: Option<PictureSize>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A channel as everybody sees it.
+#[derive(Debug, Clone, Serialize)]
+pub struct PublicChannel {
+    /// Its name in URLs.
+    pub name: String,
+    /// Its title, for people.
+    pub title: String,
+    /// How much latency it trades for robustness.
+    pub profile: String,
+    /// What runs on it now.
+    pub live: Option<LiveBroadcast>,
+}
+
+/// The running broadcast of a channel.
+#[derive(Debug, Clone, Serialize)]
+pub struct LiveBroadcast {
+    /// Which.
+    pub id: String,
+    /// When its media began.
+    pub started_at: DateTime<Utc>,
+    /// The size of its source, once known.
+    pub source_size: Option<PictureSize>,
+}
+
+/// A page of channels.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChannelPage {
+    /// In the order of their names.
+    pub channels: Vec<PublicChannel>,
+    /// The `cursor` of the next page, if there is one.
+    pub next: Option<String>,
+}
+
+#[derive(FromRow)]
+struct ChannelRow {
+    name: String,
+    title: String,
+    profile: String,
+    frame_rate: Option<i32>,
+    ladder: Option<Jsonb<Ladder>>,
+    last_width: Option<i32>,
+    last_height: Option<i32>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<ChannelRow> for Channel {
+    fn from(row: ChannelRow) -> Self {
+        Self {
+            name: row.name,
+            title: row.title,
+            profile: row.profile,
+            frame_rate: row.frame_rate,
+            ladder: row.ladder.map(|ladder| ladder.0),
+            last_size: size(row.last_width, row.last_height),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+#[derive(FromRow)]
+struct PublicRow {
+    name: String,
+    title: String,
+    profile: String,
+    live_id: Option<String>,
+    live_started_at: Option<DateTime<Utc>>,
+    source_width: Option<i32>,
+    source_height: Option<i32>,
+}
+
+impl From<PublicRow> for PublicChannel {
+    fn from(row: PublicRow) -> Self {
+        let source_size = size(row.source_width, row.source_height);
+        let live = row.live_id.zip(row.live_started_at);
+        Self {
+            name: row.name,
+            title: row.title,
+            profile: row.profile,
+            live: live.map(|(id, started_at)| LiveBroadcast { id, started_at, source_size }),
+        }
+    }
+}
+
+/// Channels with the broadcast that runs on each. The 15 s are seven missed reports of a node.
+macro_rules! public_channels {
+    ($tail:literal) => {
+        concat!(
+            "select c.name, c.title, c.profile, b.id as live_id, b.started_at as live_started_at, \
+             b.source_width, b.source_height \
+             from channels c left join lateral ( \
+               select * from broadcasts b where b.channel_id = c.id and b.state = 'live' \
+               and b.reported_at > now() - interval '15 seconds' \
+               order by b.started_at desc limit 1) b on true \
+             where c.deleted_at is null and ",
+            $tail
+        )
+    };
+}
+
+/// `GET /api/v1/channels`
+pub(crate) async fn list(State(api): State<ControlApi>, query: PageQuery) -> Result<Json<ChannelPage>, ApiError> {
+    let limit = query.limit()?;
+    let sql = public_channels!("($1::text is null or c.name > $1) order by c.name limit $2");
+    let rows: Vec<PublicRow> =
+        sql::query_as(sql).bind(query.after()?).bind(limit + 1).fetch_all(&mut *api.begin().await?).await?;
+    let mut channels = rows.into_iter().map(PublicChannel::from).collect();
+    let next = page::cut(&mut channels, limit, |channel| channel.name.clone());
+    Ok(Json(ChannelPage { channels, next }))
+}
+
+/// `GET /api/v1/channels/{name}`
+pub(crate) async fn show(
+    State(api): State<ControlApi>,
+    ChannelPath(name): ChannelPath,
+) -> Result<Json<PublicChannel>, ApiError> {
+    let query = sql::query_as(public_channels!("c.name = $1")).bind(name.as_str());
+    let row: Option<PublicRow> = query.fetch_optional(&mut *api.begin().await?).await?;
+    row.map(|row| Json(row.into())).ok_or(ApiError::Unknown("channel"))
+}
+
+/// `POST /api/v1/channels`
+pub(crate) async fn create(
+    _: Admin,
+    State(api): State<ControlApi>,
+    mut fields: Fields,
+) -> Result<impl IntoResponse, ApiError> {
+    let name: ChannelName = fields.required("name")?;
+    let wished = Settings::take(&mut fields)?;
+    fields.finish()?;
+    let sql = "insert into channels (id, name, title, profile, frame_rate, ladder) \
+               values ($1, $2, $3, $4, $5, $6) \
+               on conflict (name) where deleted_at is null do nothing returning *";
+    let mut work = api.begin().await?;
+    let row: Option<ChannelRow> = sql::query_as(sql)
+        .bind(Uuid::now_v7())
+        .bind(name.as_str())
+        .bind(wished.title.unwrap_or_else(|| name.to_string()))
+        .bind(wished.profile.unwrap_or_default().as_str())
+        .bind(wished.frame_rate.value())
+        .bind(wished.ladder.value().map(Jsonb))
+        .fetch_optional(&mut *work)
+        .await?;
+    work.commit().await?;
+    let row =
+        row.ok_or(ApiError::Conflict { code: "channel_exists", title: "there is a channel of this name already" })?;
+    let location = [(LOCATION, format!("/api/v1/channels/{name}"))];
+    Ok((StatusCode::CREATED, location, Json(Channel::from(row))))
+}
+
+/// `PATCH /api/v1/channels/{name}`, a merge patch (RFC 7396). It bites at the next admission.
+pub(crate) async fn update(
+    _: Admin,
+    State(api): State<ControlApi>,
+    ChannelPath(name): ChannelPath,
+    mut fields: Fields,
+) -> Result<Json<Channel>, ApiError> {
+    let wished = Settings::take(&mut fields)?;
+    fields.finish()?;
+    let sql = "update channels set title = coalesce($2, title), profile = coalesce($3, profile), \
+               frame_rate = case when $4 then $5 else frame_rate end, \
+               ladder = case when $6 then $7 else ladder end, updated_at = now() \
+               where name = $1 and deleted_at is null returning *";
+    let mut work = api.begin().await?;
+    let row: Option<ChannelRow> = sql::query_as(sql)
+        .bind(name.as_str())
+        .bind(wished.title)
+        .bind(wished.profile.map(LatencyProfile::as_str))
+        .bind(wished.frame_rate != Patch::Keep)
+        .bind(wished.frame_rate.value())
+        .bind(wished.ladder != Patch::Keep)
+        .bind(wished.ladder.value().map(Jsonb))
+        .fetch_optional(&mut *work)
+        .await?;
+    work.commit().await?;
+    row.map(|row| Json(row.into())).ok_or(ApiError::Unknown("channel"))
+}
+
+/// `DELETE /api/v1/channels/{name}`: its keys are revoked with it, so a running session is ended
+/// at its node's next report.
+pub(crate) async fn remove(
+    _: Admin,
+    State(api): State<ControlApi>,
+    ChannelPath(name): ChannelPath,
+) -> Result<StatusCode, ApiError> {
+    let sql = "with gone as (update channels set deleted_at = now() \
+                 where name = $1 and deleted_at is null returning id), \
+               revoked as (update stream_keys k set revoked_at = now() from gone \
+                 where k.channel_id = gone.id and k.revoked_at is null) \
+               select id from gone";
+    let query = sql::query_scalar::<Uuid>(sql).bind(name.as_str());
+    let mut work = api.begin().await?;
+    let gone = query.fetch_optional(&mut *work).await?;
+    work.commit().await?;
+    gone.map(|_| StatusCode::NO_CONTENT).ok_or(ApiError::Unknown("channel"))
+}
+
+/// What may be set on a channel, checked.
+struct Settings {
+    title: Option<String>,
+    profile: Option<LatencyProfile>,
+    frame_rate: Patch<i32>,
+    ladder: Patch<Ladder>,
+}
+
+impl Settings {
+    fn take(fields: &mut Fields) -> Result<Self, ApiError> {
+        let title = match fields.patch::<String>("title")? {
+            Patch::Keep => None,
+            Patch::Clear => return Err(invalid("title", "must not be null".into())),
+            Patch::Set(title) => Some(text("title", &title, 1, TITLE_LONGEST)?),
+        };
+        let profile = match fields.patch("profile")? {
+            Patch::Keep => None,
+            Patch::Clear => Some(LatencyProfile::default()),
+            Patch::Set(profile) => Some(profile),
+        };
+        let frame_rate = fields.patch("frame_rate")?;
+        if let Patch::Set(rate) = frame_rate {
+            check_range("frame_rate", "", rate, 1, FRAME_RATE_MAX)?;
+        }
+        let ladder = fields.patch("ladder")?;
+        if let Patch::Set(ladder) = &ladder {
+            check_ladder(ladder)?;
+        }
+        Ok(Self { title, profile, frame_rate: frame_rate.map(u32::cast_signed), ladder })
+    }
+}
+
+fn check_ladder(ladder: &Ladder) -> Result<(), ApiError> {
+    let refuse = |reason: String| Err(invalid("ladder", reason));
+    if ladder.rungs.is_empty() || ladder.rungs.len() > Ladder::RUNGS_MAX {
+        return refuse(format!("must have 1 to {} rungs", Ladder::RUNGS_MAX));
+    }
+    for rung in &ladder.rungs {
+        check_rung(rung)?;
+    }
+    let falls = |pair: &[Rung]| pair[0].height > pair[1].height;
+    if !ladder.rungs.windows(2).all(falls) {
+        return refuse("must name its rungs from the tallest to the smallest, each once".into());
+    }
+    let audio = ladder.audio_bitrate;
+    check_range("ladder", "audio_bitrate ", audio, 32_000, 512_000)
+}
+
+fn check_rung(rung: &Rung) -> Result<(), ApiError> {
+    check_range("ladder", "height ", rung.height, 64, HEIGHT_MAX)?;
+    if rung.height % 2 == 1 {
+        return Err(invalid("ladder", "height must be even".into()));
+    }
+    check_range("ladder", "bitrate ", rung.bitrate, 50_000, 100_000_000)
+}
+
+fn check_range(field: &'static str, part: &str, value: u32, least: u32, most: u32) -> Result<(), ApiError> {
+    match (least..=most).contains(&value) {
+        true => Ok(()),
+        false => Err(invalid(field, format!("{part}must be {least} to {most}"))),
+    }
+}
+
+/// A profile as it stands in the database, whose check allows no other word.
+pub(crate) fn profile_of(word: &str) -> LatencyProfile {
+    let words = StrDeserializer::<ValueError>::new(word);
+    LatencyProfile::deserialize(words).unwrap_or_default()
+}

@@ -1,0 +1,183 @@
+//! Every error of the control API as HTTP: RFC 9457 problems with stable codes.
+
+use axum::Json;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use schema::api::Problem;
+use serde::Serialize;
+use thiserror::Error;
+
+/// What `Retry-After` says while the database is away, in seconds: a supervisor's restart.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
+
+/// Why a request was refused. The message is for the client; what only the operator may read is
+/// logged, not sent.
+#[derive(Debug, Error)]
+pub(crate) enum ApiError {
+    /// No bearer token (RFC 6750 3.1: no error code then).
+    #[error("an API token is needed")]
+    TokenMissing,
+    /// A bearer token that is unknown or revoked.
+    #[error("the API token is not valid")]
+    TokenUnknown,
+    /// A valid token that may not do this.
+    #[error("the API token may not do this")]
+    RoleInsufficient,
+    /// The thing does not exist.
+    #[error("there is no such {0}")]
+    Unknown(&'static str),
+    /// A stream key that was refused at admission.
+    #[error("{title}")]
+    KeyRefused { code: &'static str, title: &'static str },
+    /// Understood, but in the way of what is there already.
+    #[error("{title}")]
+    Conflict { code: &'static str, title: &'static str },
+    /// The body cannot be read at all.
+    #[error("{title}")]
+    Body { status: StatusCode, code: &'static str, title: String },
+    /// A field whose value is not allowed.
+    #[error("{field} {reason}")]
+    Invalid { field: &'static str, reason: String },
+    /// A field that does not exist.
+    #[error("there is no field {0:?}")]
+    UnknownField(String),
+    /// The database is away or did not answer in time.
+    #[error("the database is away; try again shortly")]
+    DatabaseUnavailable,
+    /// Our own mistake, logged where it arose.
+    #[error("the request failed inside the server")]
+    Internal,
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        if is_unavailable(&error) {
+            tracing::warn!(%error, "the database is away");
+            return Self::DatabaseUnavailable;
+        }
+        tracing::error!(%error, "a database query failed");
+        Self::Internal
+    }
+}
+
+/// True if trying again later may help: no connection, or the server said so.
+fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(said) => said.code().is_some_and(|code| is_passing(&code)),
+        _ => false,
+    }
+}
+
+/// The classes and codes of <https://www.postgresql.org/docs/current/errcodes-appendix.html> that
+/// pass by themselves, or tell of a database that does not serve us at all.
+fn is_passing(code: &str) -> bool {
+    const CLASSES: [&str; 5] = [
+        "08", // connection exception
+        "28", // our role or password is refused
+        "40", // deadlock, serialisation failure
+        "53", // out of connections, memory or disk
+        "57", // shutting down, starting up, statement timeout
+    ];
+    const CODES: [&str; 2] = [
+        "25006", // read only: a standby
+        "3D000", // our database does not exist (yet)
+    ];
+    CLASSES.iter().any(|class| code.starts_with(class)) || CODES.contains(&code)
+}
+
+/// A [`Problem`] with the field that is wrong, an extension member (RFC 9457 3.2).
+#[derive(Serialize)]
+struct FieldProblem {
+    #[serde(flatten)]
+    problem: Problem,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+}
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::TokenMissing | Self::TokenUnknown | Self::KeyRefused { .. } => StatusCode::UNAUTHORIZED,
+            Self::RoleInsufficient => StatusCode::FORBIDDEN,
+            Self::Unknown(_) => StatusCode::NOT_FOUND,
+            Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::Body { status, .. } => *status,
+            Self::Invalid { .. } | Self::UnknownField(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn code(&self) -> String {
+        match self {
+            Self::TokenMissing => "token_missing".into(),
+            Self::TokenUnknown => "token_unknown".into(),
+            Self::RoleInsufficient => "role_insufficient".into(),
+            Self::Unknown(what) => format!("{what}_unknown"),
+            Self::KeyRefused { code, .. } | Self::Conflict { code, .. } | Self::Body { code, .. } => (*code).into(),
+            Self::Invalid { field, .. } => format!("{field}_invalid"),
+            Self::UnknownField(_) => "field_unknown".into(),
+            Self::DatabaseUnavailable => "database_unavailable".into(),
+            Self::Internal => "internal".into(),
+        }
+    }
+
+    fn field(&self) -> Option<String> {
+        match self {
+            Self::Invalid { field, .. } => Some((*field).to_owned()),
+            Self::UnknownField(name) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
+    /// RFC 6750 3 and 3.1.
+    fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::TokenMissing => Some(r#"Bearer realm="headwater""#),
+            Self::TokenUnknown | Self::KeyRefused { .. } => Some(r#"Bearer realm="headwater", error="invalid_token""#),
+            Self::RoleInsufficient => Some(r#"Bearer realm="headwater", error="insufficient_scope""#),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let body = FieldProblem {
+            problem: Problem::new(status.as_u16(), &self.code(), self.to_string()),
+            field: self.field(),
+        };
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(Problem::CONTENT_TYPE));
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if matches!(self, Self::DatabaseUnavailable) {
+            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        response
+    }
+}
+
+/// The answer to a path that does not exist.
+pub(crate) async fn not_found() -> ApiError {
+    ApiError::Body { status: StatusCode::NOT_FOUND, code: "not_found", title: "there is nothing at this path".into() }
+}
+
+/// The answer to a method that a path does not know; axum adds `Allow`.
+pub(crate) async fn method_not_allowed() -> ApiError {
+    ApiError::Body {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        code: "method_not_allowed",
+        title: "this path does not know the method".into(),
+    }
+}

@@ -1,0 +1,86 @@
+//! What the control plane counts.
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use sqlx::PgPool;
+
+/// The counters of the control API.
+#[derive(Debug, Clone)]
+pub struct ControlMetrics {
+    /// Answered requests of the control API, by method, route and status.
+    pub requests: IntCounterVec,
+    /// Admissions asked for by publishers, by result.
+    pub admissions: IntCounterVec,
+    /// Broadcasts in node reports that were left out because their key is not in the database.
+    pub reports_unknown_key: IntCounter,
+    /// Orders given to nodes to end a session whose key was revoked.
+    pub sessions_ended: IntCounter,
+}
+
+impl ControlMetrics {
+    /// Registers all of them, and the pool's connections, with `registry`.
+    ///
+    /// # Errors
+    /// If they are registered there already.
+    pub fn register(registry: &Registry, pool: &PgPool) -> Result<Self, prometheus::Error> {
+        let requests = Opts::new(
+            "headwater_control_requests_total",
+            "Answered requests of the control API, by method, route and status.",
+        );
+        let admissions =
+            Opts::new("headwater_control_admissions_total", "Admissions asked for by publishers, by result.");
+        let metrics = Self {
+            requests: IntCounterVec::new(requests, &["method", "route", "status"])?,
+            admissions: IntCounterVec::new(admissions, &["result"])?,
+            reports_unknown_key: IntCounter::new(
+                "headwater_control_reports_unknown_key_total",
+                "Broadcasts in node reports that were left out because their key is not in the database.",
+            )?,
+            sessions_ended: IntCounter::new(
+                "headwater_control_sessions_ended_total",
+                "Orders given to nodes to end a session whose key was revoked.",
+            )?,
+        };
+        registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.admissions.clone()))?;
+        registry.register(Box::new(metrics.reports_unknown_key.clone()))?;
+        registry.register(Box::new(metrics.sessions_ended.clone()))?;
+        registry.register(Box::new(PoolMetrics::new(pool.clone())?))?;
+        Ok(metrics)
+    }
+}
+
+/// The pool's connections, read when somebody asks.
+struct PoolMetrics {
+    pool: PgPool,
+    open: IntGauge,
+    in_use: IntGauge,
+}
+
+impl PoolMetrics {
+    fn new(pool: PgPool) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            pool,
+            open: IntGauge::new("headwater_control_database_connections", "Open connections to the database.")?,
+            in_use: IntGauge::new(
+                "headwater_control_database_connections_in_use",
+                "Connections to the database that a request holds.",
+            )?,
+        })
+    }
+}
+
+impl Collector for PoolMetrics {
+    fn desc(&self) -> Vec<&Desc> {
+        [self.open.desc(), self.in_use.desc()].concat()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let open = i64::from(self.pool.size());
+        let idle = i64::try_from(self.pool.num_idle()).unwrap_or(open);
+        self.open.set(open);
+        self.in_use.set((open - idle).max(0));
+        [self.open.collect(), self.in_use.collect()].concat()
+    }
+}

@@ -1,0 +1,187 @@
+//! Reports: what a node tells of itself every two seconds, and the orders that answer it.
+//!
+//! A report is the whole truth of its node: a live broadcast that it leaves out is over. What it
+//! tells of a key that is not in the database (as after a restore of an old copy) is left out and
+//! counted; a session is ended only for a key that is known to be revoked.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use chrono::DateTime;
+use schema::SessionEnd;
+use schema::api::{BroadcastReport, BroadcastState, NodeCommand, NodeReport, ReportAnswer};
+use schema::ladder::PictureSize;
+use serde::Serialize;
+use sqlx::PgConnection;
+use sqlx::types::Json as Jsonb;
+use uuid::Uuid;
+
+use crate::ControlApi;
+use crate::http::extract::{Typed, invalid, text};
+use crate::http::problem::ApiError;
+use crate::sql::{self, Work};
+
+/// The most broadcasts in one report.
+const BROADCASTS_MAX: usize = 4_096;
+/// The longest name of a node, in characters.
+const NODE_LONGEST: usize = 100;
+/// Why a live broadcast is over that its node no longer tells of.
+const LEFT_OUT: &str = "left_out";
+
+/// One broadcast as the SQL below takes it.
+#[derive(Debug, Serialize)]
+struct ReportRow {
+    id: String,
+    incarnation: i64,
+    session: String,
+    /// `None` is the id of no key.
+    key_id: Option<Uuid>,
+    state: &'static str,
+    started_at: String,
+    end_reason: Option<&'static str>,
+    source_width: Option<u32>,
+    source_height: Option<u32>,
+}
+
+/// `POST /internal/v1/reports`
+pub(crate) async fn report(
+    State(api): State<ControlApi>,
+    Typed(report): Typed<NodeReport>,
+) -> Result<Json<ReportAnswer>, ApiError> {
+    let node = text("node", &report.node, 1, NODE_LONGEST)?;
+    let rows = rows(report.broadcasts)?;
+    let stored = store(api.begin().await?, &node, &rows).await?;
+    let metrics = api.metrics();
+    metrics.reports_unknown_key.inc_by(stored.unknown_keys);
+    for session in &stored.revoked {
+        tracing::info!(%node, session, "ordering the end of a session: its key was revoked");
+        metrics.sessions_ended.inc();
+    }
+    let commands = stored.revoked.into_iter().filter_map(end_session);
+    Ok(Json(ReportAnswer { commands: commands.collect() }))
+}
+
+fn end_session(session: String) -> Option<NodeCommand> {
+    Some(NodeCommand::EndSession { session: session.parse().ok()?, reason: "its stream key was revoked".to_owned() })
+}
+
+/// Each broadcast once, by its highest incarnation; of the same one, the last word.
+fn rows(reports: Vec<BroadcastReport>) -> Result<Vec<ReportRow>, ApiError> {
+    if reports.len() > BROADCASTS_MAX {
+        let reason = format!("must be at most {BROADCASTS_MAX}");
+        return Err(invalid("broadcasts", reason));
+    }
+    let mut newest = BTreeMap::new();
+    for report in reports {
+        let row = row(&report)?;
+        let known = newest.get(&row.id);
+        if known.is_none_or(|known: &ReportRow| known.incarnation <= row.incarnation) {
+            newest.insert(row.id.clone(), row);
+        }
+    }
+    Ok(newest.into_values().collect())
+}
+
+fn row(report: &BroadcastReport) -> Result<ReportRow, ApiError> {
+    let refuse = |what: &str| invalid("broadcasts", format!("{what} is out of range"));
+    let incarnation = i64::try_from(report.incarnation.0).map_err(|_| refuse("incarnation"))?;
+    let started_at = DateTime::from_timestamp_micros(report.started_at_us);
+    let started_at = started_at.filter(|at| (1970..10_000).contains(&chrono::Datelike::year(at)));
+    let started_at = started_at.ok_or_else(|| refuse("started_at_us"))?;
+    let size = report.source_size.filter(is_plausible);
+    let ended = report.state == BroadcastState::Ended;
+    Ok(ReportRow {
+        id: report.broadcast.to_string(),
+        incarnation,
+        session: report.session.to_string(),
+        key_id: report.key_id.parse().ok(),
+        state: if ended { "ended" } else { "live" },
+        started_at: started_at.to_rfc3339(),
+        end_reason: report.end.filter(|_| ended).map(SessionEnd::as_str),
+        source_width: size.map(|size| size.width),
+        source_height: size.map(|size| size.height),
+    })
+}
+
+/// Within what a codec can carry; anything else is a mistake that would outlive its broadcast.
+fn is_plausible(size: &PictureSize) -> bool {
+    let side = 1..=16_384;
+    side.contains(&size.width) && side.contains(&size.height)
+}
+
+/// What a report changed.
+struct Stored {
+    /// Live sessions whose key is revoked.
+    revoked: Vec<String>,
+    /// Broadcasts whose key is not known.
+    unknown_keys: u64,
+}
+
+async fn store(mut work: Work, node: &str, rows: &[ReportRow]) -> Result<Stored, sqlx::Error> {
+    let known = upsert(&mut work, node, rows).await?;
+    end_left_out(&mut work, node, rows).await?;
+    remember_sizes(&mut work, rows).await?;
+    let revoked = revoked_sessions(&mut work, node).await?;
+    work.commit().await?;
+    let known = usize::try_from(known).unwrap_or(usize::MAX);
+    Ok(Stored { revoked, unknown_keys: rows.len().saturating_sub(known).try_into().unwrap_or(0) })
+}
+
+/// Writes the rows; gives the number of those whose key is known. An older incarnation changes
+/// nothing, and what its node ended stays ended.
+async fn upsert(work: &mut PgConnection, node: &str, rows: &[ReportRow]) -> Result<i64, sqlx::Error> {
+    let sql = "with told as ( \
+          select r.*, k.channel_id from jsonb_to_recordset($2) as r(id text, incarnation bigint, \
+            session text, key_id uuid, state text, started_at timestamptz, end_reason text, \
+            source_width integer, source_height integer) \
+          join stream_keys k on k.id = r.key_id), \
+        written as ( \
+          insert into broadcasts as b (id, channel_id, incarnation, node, session, key_id, state, \
+            started_at, ended_at, end_reason, source_width, source_height) \
+          select id, channel_id, incarnation, $1, session, key_id, state, started_at, \
+            case state when 'ended' then now() end, end_reason, source_width, source_height \
+          from told \
+          on conflict (id) do update set incarnation = excluded.incarnation, \
+            node = excluded.node, session = excluded.session, key_id = excluded.key_id, \
+            state = excluded.state, ended_at = excluded.ended_at, \
+            end_reason = excluded.end_reason, reported_at = now(), \
+            source_width = coalesce(excluded.source_width, b.source_width), \
+            source_height = coalesce(excluded.source_height, b.source_height) \
+          where b.channel_id = excluded.channel_id \
+            and (excluded.incarnation > b.incarnation \
+              or (excluded.incarnation = b.incarnation and excluded.node = b.node \
+                and (b.state = 'live' or b.end_reason is not distinct from $3)))) \
+        select count(*) from told";
+    sql::query_scalar(sql).bind(node).bind(Jsonb(rows)).bind(LEFT_OUT).fetch_one(work).await
+}
+
+async fn end_left_out(work: &mut PgConnection, node: &str, rows: &[ReportRow]) -> Result<(), sqlx::Error> {
+    let told: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let sql = "update broadcasts set state = 'ended', ended_at = now(), end_reason = $3 \
+               where node = $1 and state = 'live' and id <> all ($2)";
+    let query = sql::query(sql).bind(node).bind(told).bind(LEFT_OUT);
+    query.execute(work).await?;
+    Ok(())
+}
+
+/// The last size of each channel, from which its next ladder is planned.
+async fn remember_sizes(work: &mut PgConnection, rows: &[ReportRow]) -> Result<(), sqlx::Error> {
+    let told: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let sql = "update channels c set last_width = b.source_width, last_height = b.source_height \
+               from (select distinct on (channel_id) channel_id, source_width, source_height \
+                 from broadcasts where id = any ($1) and source_width is not null \
+                 order by channel_id, started_at desc) b \
+               where c.id = b.channel_id and (c.last_width, c.last_height) \
+                 is distinct from (b.source_width, b.source_height)";
+    sql::query(sql).bind(told).execute(work).await?;
+    Ok(())
+}
+
+async fn revoked_sessions(work: &mut PgConnection, node: &str) -> Result<Vec<String>, sqlx::Error> {
+    let sql = "select b.session from broadcasts b join stream_keys k on k.id = b.key_id \
+                 join channels c on c.id = k.channel_id \
+               where b.node = $1 and b.state = 'live' \
+                 and (k.revoked_at is not null or c.deleted_at is not null) order by b.id";
+    sql::query_scalar(sql).bind(node).fetch_all(work).await
+}

@@ -1,0 +1,216 @@
+//! One Postgres server per test binary, one database per test, and requests without a socket.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use control_api::postgres::{Durability, Options};
+use control_api::secret::ApiToken;
+use control_api::{ControlApi, Database, Embedded, FirstRunNames, first_run};
+use http_body_util::BodyExt;
+use prometheus::{Encoder, Registry, TextEncoder};
+use schema::StreamKey;
+use schema::api::{BroadcastReport, BroadcastState, NodeReport, ReportAnswer};
+use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use tempfile::TempDir;
+use tower::ServiceExt;
+use uuid::Uuid;
+
+/// Lives as long as the test binary. The guard sees its end, however it comes, by the end of its
+/// own input, stops the server and removes the folder.
+struct Shared {
+    options: PgConnectOptions,
+    _guard: ChildStdin,
+}
+
+const GUARD: &str = r#"cat >/dev/null
+pid=$(head -n1 "$0/postgres/data/postmaster.pid" 2>/dev/null) && kill -INT "$pid"
+while [ -e "$0/postgres/data/postmaster.pid" ]; do sleep 0.05; done
+rm -rf "$0""#;
+
+fn shared() -> &'static Shared {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let dir = open_folder().keep();
+        let guard = guard(&dir);
+        let (started, options) = sync_channel(1);
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = { runtime }.enable_all().build().unwrap();
+            runtime.block_on(async {
+                let server = Embedded::start(&dir, throwaway()).await.unwrap();
+                started.send(server.connect_options()).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        Shared { options: options.recv().unwrap(), _guard: guard }
+    })
+}
+
+fn guard(dir: &Path) -> ChildStdin {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(GUARD).arg(dir).process_group(0);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().unwrap().stdin.take().unwrap()
+}
+
+/// A folder that an unprivileged user can enter, as the tests may run as root.
+fn open_folder() -> TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+fn throwaway() -> Options {
+    Options { durability: Durability::Throwaway, ..Options::default() }
+}
+
+/// An empty database of its own.
+pub(crate) async fn empty_database() -> Database {
+    let options = &shared().options;
+    let name = format!("test_{}", Uuid::now_v7().simple());
+    let mut connection = PgConnection::connect_with(options).await.unwrap();
+    let sql = AssertSqlSafe(format!("create database {name}"));
+    sqlx::query(sql).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    Database::with_options(options.clone().database(&name))
+}
+
+/// A control plane after its first start.
+pub(crate) struct Plane {
+    pub(crate) database: Database,
+    pub(crate) admin: ApiToken,
+    pub(crate) key: StreamKey,
+    registry: Registry,
+    public: Router,
+    internal: Router,
+}
+
+/// An answer with a JSON body, or none.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Plane {
+    pub(crate) async fn start() -> Self {
+        let database = empty_database().await;
+        database.migrate().await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let names = FirstRunNames::default();
+        let made = first_run(database.pool(), dir.path(), &names).await;
+        let made = made.unwrap().unwrap();
+        let registry = Registry::new();
+        let api = ControlApi::new(database.pool().clone(), &registry).unwrap();
+        Self {
+            database,
+            admin: made.admin_token,
+            key: made.stream_key,
+            registry,
+            public: control_api::public_router(api.clone()),
+            internal: control_api::internal_router(api),
+        }
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        self.database.pool()
+    }
+
+    /// A request of anybody.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        send(&self.public, Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// A request of the admin; `Value::Null` is no body.
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: Value) -> Answer {
+        let body = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        self.send_as(Some(self.admin.expose()), method, path, body).await
+    }
+
+    pub(crate) async fn send_as(&self, token: Option<&str>, method: &str, path: &str, body: impl Into<Body>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        send(&self.public, request.body(body.into()).unwrap()).await
+    }
+
+    pub(crate) async fn internal(&self, path: &str, body: impl Into<Body>) -> Answer {
+        let request = Request::post(path).body(body.into()).unwrap();
+        send(&self.internal, request).await
+    }
+
+    pub(crate) async fn admit(&self, key: &str) -> Answer {
+        let body = json!({ "key": key, "protocol": "whip", "session": "s1" });
+        self.internal("/internal/v1/admissions", body.to_string()).await
+    }
+
+    pub(crate) async fn report(&self, node: &str, broadcasts: &[BroadcastReport]) -> ReportAnswer {
+        let report = NodeReport { node: node.to_owned(), broadcasts: broadcasts.to_vec() };
+        let body = serde_json::to_string(&report).unwrap();
+        let answer = self.internal("/internal/v1/reports", body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        serde_json::from_value(answer.body).unwrap()
+    }
+
+    /// A live broadcast that the first key was admitted for.
+    pub(crate) async fn live(&self, id: &str) -> BroadcastReport {
+        let grant = self.admit(self.key.expose()).await;
+        BroadcastReport {
+            broadcast: id.parse().unwrap(),
+            channel: "demo".parse().unwrap(),
+            incarnation: schema::Incarnation(1),
+            session: format!("session-{id}").parse().unwrap(),
+            key_id: grant.body["key_id"].as_str().unwrap().to_owned(),
+            state: BroadcastState::Live,
+            started_at_us: 1_700_000_000_000_000,
+            end: None,
+            source_size: None,
+        }
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        let mut text = Vec::new();
+        let families = self.registry.gather();
+        TextEncoder::new().encode(&families, &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+}
+
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    let body = match bytes.is_empty() {
+        true => Value::Null,
+        false => serde_json::from_slice(&bytes).unwrap(),
+    };
+    Answer { status: head.status, headers: head.headers, body }
+}
+
+impl Answer {
+    /// Checks that this is a problem (RFC 9457) of `status` and `code`.
+    #[track_caller]
+    pub(crate) fn is_problem(&self, status: u16, code: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.body["code"], code, "{self:?}");
+        assert_eq!(self.body["status"], status, "{self:?}");
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert!(!self.body["title"].as_str().unwrap().is_empty());
+    }
+}

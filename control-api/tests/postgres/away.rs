@@ -1,0 +1,166 @@
+//! The API while its database is away: 503 within the timeout, and back by itself.
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use control_api::database::ACQUIRE_TIMEOUT;
+use control_api::{ControlApi, Database, DatabaseConfig, Route};
+use http_body_util::BodyExt;
+use nix::sys::signal::Signal;
+use prometheus::Registry;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tower::ServiceExt;
+
+use crate::fixture::{folder, pid, signal, start};
+
+fn routers(pool: &PgPool) -> (Router, Router) {
+    let api = ControlApi::new(pool.clone(), &Registry::new()).unwrap();
+    let public = control_api::public_router(api.clone());
+    (public, control_api::internal_router(api))
+}
+
+async fn send(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {
+    let (head, body) = router.clone().oneshot(request).await.unwrap().into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    (head.status, head.headers, serde_json::from_slice(&bytes).unwrap())
+}
+
+fn list() -> Request<Body> {
+    Request::get("/api/v1/channels").body(Body::empty()).unwrap()
+}
+
+fn admission() -> Request<Body> {
+    let body = json!({ "key": "hw_sk_1", "protocol": "whip", "session": "s" });
+    let request = Request::post("/internal/v1/admissions");
+    request.body(body.to_string().into()).unwrap()
+}
+
+fn report() -> Request<Body> {
+    let body = json!({ "node": "n", "broadcasts": [] });
+    let request = Request::post("/internal/v1/reports");
+    request.body(body.to_string().into()).unwrap()
+}
+
+fn write() -> Request<Body> {
+    let request = Request::post("/api/v1/channels").header("authorization", "Bearer hw_at_1");
+    request.body("{}".into()).unwrap()
+}
+
+async fn is_away(router: &Router, request: Request<Body>) {
+    let asked = Instant::now();
+    let (status, headers, body) = send(router, request).await;
+    assert_eq!(status, 503, "{body}");
+    assert_eq!(body["code"], "database_unavailable");
+    assert_eq!(headers["retry-after"], "2");
+    assert_eq!(headers["content-type"], "application/problem+json");
+    let slack = Duration::from_secs(1);
+    assert!(asked.elapsed() < ACQUIRE_TIMEOUT + slack, "{:?}", asked.elapsed());
+}
+
+#[tokio::test]
+async fn a_stopped_database_is_503_everywhere_and_its_return_is_noticed() {
+    let folder = folder();
+    let server = start(&folder).await.unwrap();
+    let database = Database::embedded(&server);
+    database.migrate().await.unwrap();
+    let (public, internal) = routers(database.pool());
+    assert_eq!(send(&public, list()).await.0, 200);
+    server.stop().await.unwrap();
+    tokio::join!(
+        is_away(&public, list()),
+        is_away(&public, write()),
+        is_away(&internal, admission()),
+        is_away(&internal, report()),
+    );
+    let server = start(&folder).await.unwrap();
+    assert_eq!(send(&public, list()).await.0, 200);
+    assert_eq!(send(&internal, admission()).await.0, 401);
+    assert_eq!(send(&internal, report()).await.0, 200);
+    database.close().await;
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_killed_database_comes_back_to_the_same_pool() {
+    let folder = folder();
+    let server = start(&folder).await.unwrap();
+    let database = Database::embedded(&server);
+    database.migrate().await.unwrap();
+    let (public, _) = routers(database.pool());
+    assert_eq!(send(&public, list()).await.0, 200);
+    let first = pid(&server);
+    signal(first, Signal::SIGKILL);
+    let mut ids = server.process_id();
+    ids.wait_for(|id| id.is_some_and(|id| id != first)).await.unwrap();
+    assert_eq!(send(&public, list()).await.0, 200);
+    database.close().await;
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_silent_database_is_503_within_the_acquire_timeout() {
+    let folder = folder();
+    let server = start(&folder).await.unwrap();
+    let database = Database::embedded(&server);
+    database.migrate().await.unwrap();
+    let (public, internal) = routers(database.pool());
+    signal(pid(&server), Signal::SIGSTOP);
+    tokio::join!(is_away(&public, list()), is_away(&internal, admission()));
+    signal(pid(&server), Signal::SIGCONT);
+    assert_eq!(send(&public, list()).await.0, 200);
+    database.close().await;
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn no_request_leaves_a_named_statement_behind_on_either_route() {
+    let folder = folder();
+    let server = start(&folder).await.unwrap();
+    let socket = folder.path().join("postgres/run");
+    let host = socket.to_str().unwrap().replace('/', "%2F");
+    for route in [Route::Direct, Route::Pooled] {
+        let config = DatabaseConfig {
+            url: format!("postgres://headwater@{host}/headwater?sslmode=disable"),
+            direct_url: None,
+            route,
+            connections_max: 1,
+        };
+        let database = Database::connect(&config).unwrap();
+        database.migrate().await.unwrap();
+        let (public, internal) = routers(database.pool());
+        for (router, request, status) in
+            [(&public, list(), 200), (&public, write(), 401), (&internal, admission(), 401), (&internal, report(), 200)]
+        {
+            assert_eq!(send(router, request).await.0, status);
+        }
+        let mut connection = database.pool().acquire().await.unwrap();
+        let sql = "select count(*) from pg_prepared_statements where name <> ''";
+        let query = sqlx::query_scalar(sql).persistent(false);
+        let named: i64 = query.fetch_one(&mut *connection).await.unwrap();
+        assert_eq!(named, 0, "{route:?}");
+        let limit: String = sqlx::query_scalar("select current_setting('statement_timeout')")
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+        assert_eq!(limit == "5s", route == Route::Direct, "{limit}");
+        drop(connection);
+        database.close().await;
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_url_that_cannot_be_read_is_named_without_its_password() {
+    let config = DatabaseConfig {
+        url: "mysql:/secret@host".to_owned(),
+        direct_url: None,
+        route: Route::Direct,
+        connections_max: 2,
+    };
+    let error = Database::connect(&config).unwrap_err().to_string();
+    assert!(error.contains("database.url") && !error.contains("secret"), "{error}");
+    assert!(!format!("{config:?}").contains("secret"));
+}
