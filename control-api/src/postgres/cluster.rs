@@ -60,6 +60,16 @@ impl Cluster {
     /// Locks the folder, finds user and programs, and runs `initdb` where there is no cluster.
     /// Blocks.
     pub(super) fn prepare(data_dir: &Path, options: &Options) -> Result<Self, StartError> {
+        let (cluster, written_by) = Self::find(data_dir, options)?;
+        if written_by.is_none() {
+            cluster.init()?;
+        }
+        Ok(cluster)
+    }
+
+    /// Locks the folder and finds user and programs, which fit the cluster where there is one; its
+    /// major version, if any. Blocks.
+    pub(super) fn find(data_dir: &Path, options: &Options) -> Result<(Self, Option<u32>), StartError> {
         let folder = Folder::open(data_dir)?;
         let account = Account::resolve(&folder.data())?;
         let written_by = folder.cluster_major()?;
@@ -79,11 +89,14 @@ impl Cluster {
             stop_deadline: options.stop_deadline,
         };
         match written_by {
-            None => cluster.init()?,
-            Some(data) if data != found => return Err(cluster.version_error(data, found)),
-            Some(_) => {}
+            Some(data) if data != found => Err(cluster.version_error(data, found)),
+            _ => Ok((cluster, written_by)),
         }
-        Ok(cluster)
+    }
+
+    /// The server program that would be run.
+    pub(super) fn program(&self) -> PathBuf {
+        self.programs.postgres()
     }
 
     fn version_error(&self, data: u32, programs: u32) -> StartError {

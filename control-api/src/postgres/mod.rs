@@ -238,6 +238,15 @@ pub enum StopError {
     Supervisor(#[from] tokio::task::JoinError),
 }
 
+/// Checks that a server could be started in `DIR/postgres`, and starts none: the folder is ours and
+/// free, its user can enter it, the programs are there and fit. Tells the server program. Blocks.
+///
+/// # Errors
+/// What [`Embedded::start`] would say.
+pub fn check(data_dir: &Path, options: &Options) -> Result<PathBuf, StartError> {
+    Cluster::find(data_dir, options).map(|(cluster, _)| cluster.program())
+}
+
 /// A running server and its supervisor.
 ///
 /// [`stop`](Self::stop) ends it and waits. A drop only asks the server to end and waits for

@@ -1,0 +1,61 @@
+# Everything a developer or operator types. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup web build run test test-rust test-web test-e2e check bench-core bench-ladder clean
+
+LOCAL := $(CURDIR)/.local
+export PATH := $(LOCAL)/bin:$(PATH)
+export NEXT_TELEMETRY_DISABLED := 1
+WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/.next/*' -not -path 'web/out/*' 2>/dev/null)
+
+help: ## Lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
+
+setup: ## Installs what building and running needs (Debian packages; Rust and Node are checked)
+	@scripts/setup
+
+web: web/out/index.html ## Builds the pages
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+
+web/out/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd web && npm run build
+
+build: setup ## Builds the release binary with its pages
+	@$(MAKE) web
+	cargo build --release
+
+run: build ## Sets up, builds, starts everything and plays a demo broadcast
+	@scripts/demo
+
+test: ## Runs every test: Rust, pages, and end to end with real clients
+	@scripts/setup --tests
+	@$(MAKE) web
+	@$(MAKE) test-rust test-web test-e2e
+
+test-rust: ## Unit, property, HTTP and SQL tests
+	cargo test --workspace
+
+test-web: web/node_modules/.package-lock.json ## Tests of the pages' logic
+	cd web && npm test
+
+test-e2e: ## End to end with browsers, FFmpeg, aiortc, VLC and streamlink
+	cargo build
+	e2e/run
+
+check: web ## Format, lints, docs and types
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	cd web && npm run check
+
+bench-core: ## Speed of the pure parts (criterion)
+	cargo bench -p benches --bench core
+
+bench-ladder: ## CPU of the ladder against the ffmpeg command
+	cargo build --release
+	benches/ladder
+
+clean: ## Removes what was built
+	rm -rf target web/out web/.next web/node_modules

@@ -1,0 +1,370 @@
+//! The configuration: built-in defaults, under one TOML file, under `HEADWATER_…` variables, under flags.
+//!
+//! Everything is checked here, before anything starts. A bad value is one line that names where it
+//! stands, the key and the reason.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use packager_transcode::encoder;
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Exit;
+
+/// The whole configuration. Each key may stand in the TOML file as `[section] key = value`, or in
+/// the environment as `HEADWATER_SECTION__KEY`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The folder under which everything lies that the process writes.
+    pub(crate) data: PathBuf,
+    /// The public port.
+    pub(crate) http: Http,
+    /// WebRTC media.
+    pub(crate) media: Media,
+    /// Metrics and health.
+    pub(crate) ops: Ops,
+    /// Postgres.
+    pub(crate) database: Database,
+    /// FFmpeg.
+    pub(crate) transcode: Transcode,
+    /// This node.
+    pub(crate) node: Node,
+    /// Bounds.
+    pub(crate) limits: Limits,
+    /// Logging.
+    pub(crate) log: Log,
+    /// The asynchronous runtime.
+    pub(crate) runtime: Runtime,
+    /// How the process ends.
+    pub(crate) shutdown: Shutdown,
+}
+
+/// The public HTTP port.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Http {
+    /// Address and port of pages, WHIP, playback and API; port 0 lets the system choose.
+    pub(crate) listen: SocketAddr,
+}
+
+/// WebRTC media.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Media {
+    /// Address and port of the UDP socket of all sessions; unset means `http.listen`'s address and port 8189.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Public addresses to announce in answers, where they differ from the listening one.
+    pub(crate) announce: Vec<IpAddr>,
+}
+
+/// Metrics and health.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ops {
+    /// Address and port of `/metrics`, `/health` and `/ready`; never the public port.
+    pub(crate) listen: SocketAddr,
+}
+
+/// Postgres.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Database {
+    /// A `postgres://` URL; unset means a server of our own in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
+    /// The same database without a pooler between, for migrations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) direct_url: Option<String>,
+    /// True if `url` leads through a transaction-mode pooler.
+    pub(crate) pooled: bool,
+    /// The folder of `initdb` and `postgres`; unset means the newest installed one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bin_dir: Option<PathBuf>,
+    /// The most connections of this process.
+    pub(crate) connections_max: u32,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // URLs hold passwords.
+        f.debug_struct("Database").field("url", &self.url.as_ref().map(|_| "…")).finish_non_exhaustive()
+    }
+}
+
+/// Where the transcoder runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TranscodeMode {
+    /// In a worker process of the same binary, one per broadcast.
+    Process,
+    /// On threads of this process: a codec crash then ends everything.
+    InProcess,
+}
+
+/// FFmpeg.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Transcode {
+    /// Where the transcoder runs.
+    pub(crate) mode: TranscodeMode,
+    /// The video encoder's row in the candidates table.
+    pub(crate) encoder: String,
+    /// The video encoder's speed preset.
+    pub(crate) preset: String,
+}
+
+/// This node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Node {
+    /// Its name, unique in the cluster.
+    pub(crate) name: String,
+}
+
+/// Bounds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// The most publisher sessions at a time.
+    pub(crate) sessions_max: usize,
+    /// The most connections on the public port at a time.
+    pub(crate) connections_max: usize,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Logging, to standard error.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    /// How lines look.
+    pub(crate) format: LogFormat,
+    /// What is logged, such as `info` or `info,ingest=debug`.
+    pub(crate) filter: String,
+}
+
+/// The asynchronous runtime.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Runtime {
+    /// Worker threads: 0 means one per core, 1 a current-thread runtime.
+    pub(crate) threads: usize,
+}
+
+/// How the process ends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shutdown {
+    /// After so many seconds of waiting for viewers and broadcasts the process ends all the same.
+    pub(crate) deadline_s: u64,
+}
+
+/// The port of all WebRTC media.
+const MEDIA_PORT: u16 = 8189;
+/// Values that cannot be meant, and would only exhaust the machine.
+const CONNECTIONS_MOST: usize = 1_000_000;
+
+impl Default for Config {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        Self {
+            data: PathBuf::from("data"),
+            http: Http { listen: loopback(8080) },
+            media: Media { listen: None, announce: Vec::new() },
+            ops: Ops { listen: loopback(9464) },
+            database: Database { url: None, direct_url: None, pooled: false, bin_dir: None, connections_max: 16 },
+            transcode: Transcode {
+                mode: TranscodeMode::Process,
+                encoder: "libx264".to_owned(),
+                preset: "veryfast".to_owned(),
+            },
+            node: Node { name: "node-1".to_owned() },
+            limits: Limits { sessions_max: 100, connections_max: 50_000 },
+            log: Log { format: LogFormat::Text, filter: "info".to_owned() },
+            runtime: Runtime { threads: 0 },
+            shutdown: Shutdown { deadline_s: 10 },
+        }
+    }
+}
+
+impl Config {
+    /// Where WebRTC media is received.
+    pub(crate) fn media_listen(&self) -> SocketAddr {
+        self.media.listen.unwrap_or_else(|| SocketAddr::new(self.http.listen.ip(), MEDIA_PORT))
+    }
+
+    /// Defaults, under `file`, under the environment, under `flags`; checked.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] with one line naming where the bad value stands, its key and the reason.
+    pub(crate) fn load(file: Option<&Path>, flags: &Flags) -> Result<Self, Exit> {
+        if let Some(file) = file.filter(|file| !file.is_file()) {
+            return Err(Exit::Usage(format!("{}: config file not found", file.display())));
+        }
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let config: Self = figment
+            .merge(Env::prefixed("HEADWATER_").ignore(&["config", "bin", "key"]).split("__"))
+            .merge(flags.provider())
+            .extract()
+            .map_err(|error| Exit::Usage(one_line(error)))?;
+        config.check().map_err(Exit::Usage)?;
+        Ok(config)
+    }
+
+    /// Rules beyond types.
+    fn check(&self) -> Result<(), String> {
+        let refuse = |key: &str, reason: &str| Err(format!("config: {key}: {reason}"));
+        if !encoder::candidates().iter().any(|known| known.name() == self.transcode.encoder) {
+            return refuse("transcode.encoder", "is not in the table of encoders");
+        }
+        if self.node.name.is_empty() || self.node.name.len() > 64 {
+            return refuse("node.name", "must have 1 to 64 characters");
+        }
+        if self.limits.sessions_max == 0 {
+            return refuse("limits.sessions_max", "must be at least 1");
+        }
+        if self.limits.connections_max == 0 || self.limits.connections_max > CONNECTIONS_MOST {
+            return refuse("limits.connections_max", "must be 1 to 1000000");
+        }
+        if !(1..=200).contains(&self.database.connections_max) {
+            return refuse("database.connections_max", "must be 1 to 200");
+        }
+        if self.database.direct_url.is_some() && self.database.url.is_none() {
+            return refuse("database.direct_url", "needs database.url");
+        }
+        if self.shutdown.deadline_s > 3600 {
+            return refuse("shutdown.deadline_s", "must be at most 3600");
+        }
+        Ok(())
+    }
+}
+
+/// Values given on the command line; they win over everything.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Flags {
+    /// The folder under which everything lies that the process writes.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Address and port of the public HTTP server.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Address and port of the UDP socket of WebRTC media.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) media_listen: Option<SocketAddr>,
+    /// Address and port of metrics and health.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) ops_listen: Option<SocketAddr>,
+}
+
+impl Flags {
+    /// The flags as a layer over the other sources.
+    fn provider(&self) -> Figment {
+        let mut figment = Figment::new();
+        let mut set = |key: &str, value: Option<String>| {
+            if let Some(value) = value {
+                figment = std::mem::take(&mut figment).merge(Serialized::default(key, value));
+            }
+        };
+        set("data", self.data.as_ref().map(|path| path.display().to_string()));
+        set("http.listen", self.listen.map(|address| address.to_string()));
+        set("media.listen", self.media_listen.map(|address| address.to_string()));
+        set("ops.listen", self.ops_listen.map(|address| address.to_string()));
+        figment
+    }
+}
+
+/// The first of figment's errors as one line: source, key, reason. Never the value, which may be a secret.
+fn one_line(error: figment::Error) -> String {
+    use figment::error::Kind;
+    let place = error.metadata.as_ref().map_or_else(
+        || "config".to_owned(),
+        |metadata| match &metadata.source {
+            Some(figment::Source::File(path)) => path.display().to_string(),
+            _ => metadata.name.to_string(),
+        },
+    );
+    let key = error.path.join(".");
+    let reason = match error.kind {
+        Kind::UnknownField(field, _) => return format!("{place}: {}: unknown key", dotted(&key, &field)),
+        Kind::InvalidType(_, expected) => format!("must be {expected}"),
+        Kind::InvalidValue(_, expected) => format!("must be {expected}"),
+        Kind::UnknownVariant(_, known) => format!("must be one of {}", known.join(", ")),
+        Kind::MissingField(field) => return format!("{place}: {}: is missing", dotted(&key, &field)),
+        Kind::Message(message) => message.replace('\n', " "),
+        other => other.to_string().replace('\n', " "),
+    };
+    if key.is_empty() { format!("{place}: {reason}") } else { format!("{place}: {key}: {reason}") }
+}
+
+fn dotted(path: &str, field: &str) -> String {
+    let last = path.rsplit('.').next().unwrap_or_default();
+    match path {
+        "" => field.to_owned(),
+        _ if last == field => path.to_owned(),
+        _ => format!("{path}.{field}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn load(toml: &str) -> Result<Config, String> {
+        let mut file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+        file.write_all(toml.as_bytes()).unwrap();
+        Config::load(Some(file.path()), &Flags::default())
+            .map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
+    }
+
+    #[test]
+    fn an_empty_file_gives_the_defaults() {
+        let config = load("").unwrap();
+        assert_eq!(config.media_listen(), "127.0.0.1:8189".parse().unwrap());
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let flags = Flags { listen: Some("127.0.0.1:1".parse().unwrap()), ..Flags::default() };
+        assert_eq!(Config::load(None, &flags).unwrap().http.listen.port(), 1);
+    }
+
+    #[test]
+    fn a_bad_value_is_one_line_with_file_key_and_reason() {
+        for (toml, expected) in [
+            ("[http]\nlisten = \"nonsense\"", "FILE: http.listen: invalid socket address syntax"),
+            ("[http]\nlistne = \"127.0.0.1:1\"", "FILE: http.listne: unknown key"),
+            ("[runtime]\nthreads = \"many\"", "FILE: runtime.threads: must be usize"),
+            ("[log]\nformat = \"xml\"", "FILE: log.format: must be one of text, json"),
+            ("[transcode]\nencoder = \"magic\"", "config: transcode.encoder: is not in the table of encoders"),
+            ("[limits]\nsessions_max = 0", "config: limits.sessions_max: must be at least 1"),
+        ] {
+            let line = load(toml).unwrap_err();
+            assert_eq!(line, expected);
+            assert_eq!(line.lines().count(), 1);
+        }
+        assert!(load("not toml").unwrap_err().starts_with("FILE: "));
+    }
+
+    #[test]
+    fn a_secret_value_never_stands_in_the_error_or_the_debug_output() {
+        assert!(!load("[database]\nurl = 5551234").unwrap_err().contains("5551234"));
+        let config = load("[database]\nurl = \"postgres://u:hunter2@h/d\"").unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,5 @@
+//! The public port: one server for viewers, publishers, API and pages.
+
+pub(crate) mod pages;
+pub(crate) mod public;
+pub(crate) mod server;

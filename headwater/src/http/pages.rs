@@ -1,0 +1,245 @@
+//! The built pages, served from the binary: which file answers which path, and with what headers.
+//!
+//! Dynamic routes are one exported placeholder each, which is filled with the title here; the
+//! client reads the rest from the URL.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use origin::Directory;
+use rust_embed::{EmbeddedFile, RustEmbed};
+use schema::ChannelName;
+use schema::api::Problem;
+
+#[derive(RustEmbed)]
+#[folder = "$OUT_DIR/pages"]
+struct Files;
+
+/// The placeholder that every watch page is made of.
+const WATCH_PAGE: &str = "watch/_.html";
+/// Where the build left the hashes of the pages' inline scripts.
+const HASHES: &str = "csp-hashes.json";
+/// What the client's build writes where the title belongs.
+const TITLE_MARK: &str = "__HW_TITLE__";
+/// What the client's build writes where the channel's name belongs.
+const CHANNEL_MARK: &str = "__HW_CHANNEL__";
+/// File names under this folder carry a hash of their content.
+const HASHED_FOLDER: &str = "_next/static/";
+
+/// Everything the pages need at run time. Cloning is cheap.
+#[derive(Clone)]
+struct Pages {
+    directory: Directory,
+    script_hashes: Arc<HashMap<String, Vec<String>>>,
+}
+
+/// Whether the binary was built with its pages.
+pub(crate) fn are_built() -> bool {
+    Files::get(WATCH_PAGE).is_some()
+}
+
+/// The routes of all pages: a router whose fallback answers every path.
+pub(crate) fn router(directory: Directory) -> Router {
+    let pages = Pages { directory, script_hashes: Arc::new(script_hashes()) };
+    Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap| {
+        let answer = pages.answer(&method, uri.path(), &headers);
+        async move { answer }
+    })
+}
+
+/// File name of a page → the CSP hashes of its inline scripts.
+fn script_hashes() -> HashMap<String, Vec<String>> {
+    let Some(file) = Files::get(HASHES) else { return HashMap::new() };
+    match serde_json::from_slice::<HashMap<String, Vec<String>>>(&file.data) {
+        Ok(hashes) => {
+            hashes.into_iter().map(|(page, hashes)| (page.trim_start_matches('/').to_owned(), hashes)).collect()
+        }
+        Err(error) => {
+            tracing::error!(%error, "the pages' script hashes cannot be read; scripts will be blocked");
+            HashMap::new()
+        }
+    }
+}
+
+/// What a path names.
+#[derive(Debug, PartialEq, Eq)]
+enum Target {
+    /// A file as it is.
+    File(String),
+    /// The watch page of a channel.
+    Watch(ChannelName),
+    /// Nothing.
+    Missing,
+}
+
+/// Which file answers `path`; `exists` tells the names of the built files.
+fn resolve(path: &str, exists: impl Fn(&str) -> bool) -> Target {
+    let name = path.trim_matches('/');
+    if let Some(channel) = name.strip_prefix("watch/")
+        && let Ok(channel) = channel.parse()
+    {
+        return Target::Watch(channel);
+    }
+    let candidates = match name {
+        "" => vec!["index.html".to_owned()],
+        _ => vec![name.to_owned(), format!("{name}.html"), format!("{name}/index.html")],
+    };
+    candidates
+        .into_iter()
+        .find(|candidate| exists(candidate) && candidate != HASHES)
+        .map_or(Target::Missing, Target::File)
+}
+
+impl Pages {
+    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response {
+        if method != Method::GET && method != Method::HEAD {
+            return not_allowed();
+        }
+        match resolve(path, |name| Files::get(name).is_some()) {
+            Target::File(name) => self.file(&name, StatusCode::OK, headers),
+            Target::Watch(channel) => self.watch(&channel),
+            Target::Missing => self.file("404.html", StatusCode::NOT_FOUND, headers),
+        }
+    }
+
+    fn file(&self, name: &str, status: StatusCode, headers: &HeaderMap) -> Response {
+        let Some(file) = Files::get(name) else { return missing() };
+        let tag = entity_tag(&file);
+        let known = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value == tag);
+        let mut response = match (known, status) {
+            (true, StatusCode::OK) => StatusCode::NOT_MODIFIED.into_response(),
+            _ => (status, Body::from(Bytes::from(file.data.into_owned()))).into_response(),
+        };
+        self.describe(response.headers_mut(), name);
+        response.headers_mut().insert(header::ETAG, tag);
+        response
+    }
+
+    /// The placeholder with the channel's title; the name stands in while the channel is not live.
+    fn watch(&self, channel: &ChannelName) -> Response {
+        let Some(page) = Files::get(WATCH_PAGE) else { return missing() };
+        let title = self.directory.current(channel).map_or_else(|| channel.to_string(), |live| live.title.clone());
+        let html = String::from_utf8_lossy(&page.data)
+            .replace(TITLE_MARK, &escape(&title))
+            .replace(CHANNEL_MARK, channel.as_str());
+        let mut response = html.into_response();
+        self.describe(response.headers_mut(), WATCH_PAGE);
+        response
+    }
+
+    /// Type, caching and protection of a page or asset.
+    fn describe(&self, headers: &mut HeaderMap, name: &str) {
+        let mut set =
+            |key: header::HeaderName, value: &'static str| headers.insert(key, HeaderValue::from_static(value));
+        set(header::CONTENT_TYPE, content_type(name));
+        set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+        set(header::REFERRER_POLICY, "same-origin");
+        let cache = if name.starts_with(HASHED_FOLDER) { "public, max-age=31536000, immutable" } else { "no-cache" };
+        set(header::CACHE_CONTROL, cache);
+        if std::path::Path::new(name).extension().is_some_and(|extension| extension == "html")
+            && let Ok(policy) = HeaderValue::from_str(&self.policy(name))
+        {
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+    }
+
+    /// The content security policy of a page: everything from this origin, inline scripts by their hash.
+    fn policy(&self, name: &str) -> String {
+        let hashes = self.script_hashes.get(name).map(Vec::as_slice).unwrap_or_default();
+        let scripts: String = hashes.iter().map(|hash| format!(" '{hash}'")).collect();
+        format!(
+            "default-src 'self'; script-src 'self'{scripts}; style-src 'self'; img-src 'self' data: blob:; \
+             media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; object-src 'none'; \
+             base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+        )
+    }
+}
+
+fn entity_tag(file: &EmbeddedFile) -> HeaderValue {
+    let hash: String = file.metadata.sha256_hash().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    HeaderValue::from_str(&format!("\"{hash}\"")).expect("hexadecimal digits are allowed in a header")
+}
+
+fn not_allowed() -> Response {
+    let problem = Problem::new(405, "method_not_allowed", "Pages can only be read");
+    (
+        [(header::ALLOW, "GET, HEAD"), (header::CONTENT_TYPE, Problem::CONTENT_TYPE)],
+        status_body(StatusCode::METHOD_NOT_ALLOWED, &problem),
+    )
+        .into_response()
+}
+
+fn missing() -> Response {
+    let problem = Problem::new(404, "not_found", "There is nothing at this address");
+    ([(header::CONTENT_TYPE, Problem::CONTENT_TYPE)], status_body(StatusCode::NOT_FOUND, &problem)).into_response()
+}
+
+fn status_body(status: StatusCode, problem: &Problem) -> Response {
+    (status, serde_json::to_vec(problem).unwrap_or_default()).into_response()
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit('.').next().unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "json" => "application/json",
+        "txt" => "text/plain; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "webp" => "image/webp",
+        "woff2" => "font/woff2",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Makes `text` safe inside HTML text and quoted attributes.
+fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_a_file_a_page_or_a_watch_page() {
+        let exists = |name: &str| ["index.html", "studio.html", "_next/static/a.js", "csp-hashes.json"].contains(&name);
+        let file = |name: &str| Target::File(name.to_owned());
+        for (path, expected) in [
+            ("/", file("index.html")),
+            ("/studio", file("studio.html")),
+            ("/studio/", file("studio.html")),
+            ("/_next/static/a.js", file("_next/static/a.js")),
+            ("/watch/demo", Target::Watch("demo".parse().unwrap())),
+            ("/watch/demo/", Target::Watch("demo".parse().unwrap())),
+            ("/watch/De%20mo", Target::Missing),
+            ("/csp-hashes.json", Target::Missing),
+            ("/../Cargo.toml", Target::Missing),
+        ] {
+            assert_eq!(resolve(path, exists), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_title_cannot_break_out_of_the_page() {
+        assert_eq!(escape("<a href=\"x\">'&"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;");
+    }
+}

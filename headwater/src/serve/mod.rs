@@ -1,0 +1,191 @@
+//! `headwater serve`: starts every part in order, says "ready", and ends them in the opposite order.
+//!
+//! This is the only place that knows all parts.
+
+pub(crate) mod database;
+mod part;
+mod signals;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use control_api::{ControlApi, FirstRunNames};
+use ingest::whip::{self, Whip};
+use ingest_rtc::{Endpoint, EndpointConfig};
+use origin::{Directory, Origin};
+use prometheus::Registry;
+use tokio::net::UnixListener;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use self::database::OpenDatabase;
+use self::part::Part;
+use self::signals::Terminate;
+use crate::config::Config;
+use crate::control::ControlClient;
+use crate::doctor;
+use crate::exit::Exit;
+use crate::http::pages;
+use crate::http::public::Public;
+use crate::http::server::Server;
+use crate::node::Node;
+use crate::node::reporter::{self, Reports};
+use crate::ops::Ops;
+
+/// Publishers that wait for the node to take them; one beyond them waits in its own session.
+const ARRIVALS_QUEUE: usize = 16;
+
+/// The ports, bound before anything else starts, so that a taken one is told at once.
+struct Ports {
+    registry: Registry,
+    ops: Ops,
+    server: Server,
+    endpoint: Endpoint,
+}
+
+/// Runs everything until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// [`Exit::Unavailable`] before anything is served, where something needed is missing;
+/// [`Exit::Software`] where a part ended by itself.
+pub(crate) async fn run(config: Config) -> Result<(), Exit> {
+    let mut terminate = signals::terminate().map_err(Exit::software)?;
+    doctor::data_folder(&config.data).map_err(Exit::Unavailable)?;
+    let data = std::path::absolute(&config.data).map_err(Exit::unavailable)?;
+    let config = Config { data, ..config };
+    let ports = bind(&config).await?;
+    let metrics = control_api::postgres::Metrics::register(&ports.registry).map_err(Exit::software)?;
+    let database = database::open(&config, Some(metrics)).await?;
+    let result = serve(&config, ports, &database, &mut terminate).await;
+    database.close().await;
+    result
+}
+
+async fn bind(config: &Config) -> Result<Ports, Exit> {
+    let taken = |key: &str, address: SocketAddr, error: std::io::Error| {
+        Exit::Unavailable(format!("{key}: cannot listen on {address}: {error}"))
+    };
+    let registry = Registry::new();
+    let ops = Ops::start(config.ops.listen, registry.clone())?;
+    let listen = config.http.listen;
+    let server = Server::bind(listen, config.limits.connections_max, &registry)
+        .await
+        .map_err(|error| taken("http.listen", listen, error))?;
+    let media = EndpointConfig { listen: config.media_listen(), announce: config.media.announce.clone() };
+    let endpoint = Endpoint::bind(media).await.map_err(|error| taken("media.listen", config.media_listen(), error))?;
+    Ok(Ports { registry, ops, server, endpoint })
+}
+
+/// Everything that lives between the database's start and its end.
+async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate: &mut Terminate) -> Result<(), Exit> {
+    let Ports { registry, ops, server, endpoint } = ports;
+    database.migrate().await?;
+    let api = control_plane(config, database, &registry).await?;
+    let (internal, socket) = control_socket(&config.data)?;
+    let control = ControlClient::over(&socket).map_err(Exit::software)?;
+
+    let addresses =
+        Addresses { http: server.address().map_err(Exit::software)?, media: endpoint.local_addr(), ops: ops.address };
+    let (arrived, arrivals) = mpsc::channel(ARRIVALS_QUEUE);
+    let limits = whip::Limits { sessions: config.limits.sessions_max, ..whip::Limits::default() };
+    let whip =
+        Whip::new(Arc::new(endpoint), Arc::new(control.clone()), arrived, limits, &registry).map_err(Exit::software)?;
+    let directory = Directory::new();
+    let reports = Reports::default();
+    let node = Node::new(config, directory.clone(), reports.clone(), &registry)?;
+    let public = public(&registry, &whip, &api, directory)?;
+
+    let fallen = CancellationToken::new();
+    let reporter = {
+        let (name, whip) = (config.node.name.clone(), whip.clone());
+        move |cancel| reporter::run(name, control, reports, whip, cancel)
+    };
+    let answer = move |request| public.clone().handle(request);
+    let mut parts = [
+        Part::start("broadcasts", &fallen, |cancel| node.run(arrivals, cancel)),
+        Part::start("viewers", &fallen, |cancel| server.run(cancel, answer)),
+        Part::start("reporter", &fallen, reporter),
+        Part::start("control", &fallen, |cancel| serve_control(internal, api, cancel)),
+    ];
+    ops.readiness.set(true);
+    announce(config, &addresses);
+    let result = tokio::select! {
+        () = terminate.wait() => Ok(()),
+        () = fallen.cancelled() => Err(Exit::Software("a part ended by itself; see the log".to_owned())),
+    };
+    ops.readiness.set(false);
+    shut_down(config, &whip, &mut parts).await;
+    // A file that stays behind is replaced at the next start.
+    let _left_behind = std::fs::remove_file(&socket);
+    result
+}
+
+async fn serve_control(listener: UnixListener, api: ControlApi, cancel: CancellationToken) {
+    if let Err(error) = control_api::serve_internal(listener, api, cancel).await {
+        tracing::error!(%error, "the control plane's socket failed");
+    }
+}
+
+async fn control_plane(config: &Config, database: &OpenDatabase, registry: &Registry) -> Result<ControlApi, Exit> {
+    let pool = database.database.pool();
+    if control_api::first_run(pool, &config.data, &FirstRunNames::default()).await.map_err(Exit::unavailable)?.is_some()
+    {
+        tracing::info!("first start: the administrator's token and a stream key are in first-run.json");
+    }
+    ControlApi::new(pool.clone(), registry).map_err(Exit::software)
+}
+
+/// Everything behind the public port.
+fn public(registry: &Registry, whip: &Whip, api: &ControlApi, directory: Directory) -> Result<Public, Exit> {
+    let origin = Origin::new(directory.clone(), registry).map_err(Exit::software)?;
+    Ok(Public {
+        origin,
+        whip: whip::router(whip.clone()),
+        api: control_api::public_router(api.clone()),
+        pages: pages::router(directory),
+    })
+}
+
+/// The Unix socket between node and control plane.
+fn control_socket(data: &Path) -> Result<(UnixListener, PathBuf), Exit> {
+    let socket = control_api::postgres::short_socket_path(data, "control.sock").map_err(Exit::unavailable)?;
+    let listener = control_api::bind_internal(&socket)
+        .map_err(|error| Exit::Unavailable(format!("cannot listen on {}: {error}", socket.display())))?;
+    Ok((listener, socket))
+}
+
+/// The addresses that were chosen.
+struct Addresses {
+    http: SocketAddr,
+    media: SocketAddr,
+    ops: SocketAddr,
+}
+
+/// The one line on standard output that says everything is up.
+fn announce(config: &Config, addresses: &Addresses) {
+    let ready = serde_json::json!({
+        "event": "ready",
+        "http": format!("http://{}", addresses.http),
+        "media": addresses.media.to_string(),
+        "ops": format!("http://{}", addresses.ops),
+        "data": config.data,
+    });
+    println!("{ready}");
+}
+
+/// Publishers first, so that broadcasts finish their open part; then each part in order, all within the deadline.
+async fn shut_down(config: &Config, whip: &Whip, parts: &mut [Part]) {
+    let in_order = async {
+        whip.shutdown().await;
+        for part in parts.iter_mut() {
+            part.stop().await;
+        }
+    };
+    if timeout(Duration::from_secs(config.shutdown.deadline_s), in_order).await.is_err() {
+        let alive: Vec<_> = parts.iter().filter_map(Part::alive).collect();
+        tracing::error!(?alive, "the shutdown deadline is over; ending all the same");
+    }
+}
