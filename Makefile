@@ -53,7 +53,7 @@ check: web ## Format, lints, docs and types
 bench-core: ## Speed of the pure parts (criterion)
 	cargo bench -p benches --bench core
 
-bench-ladder: ## CPU of the ladder against the ffmpeg command
+bench-ladder: web ## CPU of the ladder against the ffmpeg command
 	cargo build --release
 	benches/ladder
 

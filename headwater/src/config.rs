@@ -213,15 +213,18 @@ impl Config {
         if let Some(file) = file.filter(|file| !file.is_file()) {
             return Err(Exit::Usage(format!("{}: config file not found", file.display())));
         }
+        let layers = [
+            file.map(|file| Figment::from(Toml::file_exact(file))),
+            Some(Figment::from(Env::prefixed("HEADWATER_").ignore(&["config", "bin", "key"]).split("__"))),
+            Some(flags.provider()),
+        ];
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
-        if let Some(file) = file {
-            figment = figment.merge(Toml::file_exact(file));
+        let mut config = Self::default();
+        for layer in layers.into_iter().flatten() {
+            figment = figment.merge(layer);
+            // After each layer, so that a bad value is told even where a later layer would hide it.
+            config = figment.extract().map_err(|error| Exit::Usage(one_line(error)))?;
         }
-        let config: Self = figment
-            .merge(Env::prefixed("HEADWATER_").ignore(&["config", "bin", "key"]).split("__"))
-            .merge(flags.provider())
-            .extract()
-            .map_err(|error| Exit::Usage(one_line(error)))?;
         config.check().map_err(Exit::Usage)?;
         Ok(config)
     }

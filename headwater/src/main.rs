@@ -9,6 +9,7 @@ mod doctor;
 mod exit;
 mod http;
 mod logging;
+mod media_port;
 mod migrate;
 mod node;
 mod ops;
@@ -101,9 +102,7 @@ fn run(command: Command) -> Result<(), Exit> {
             block_on(1, migrate::run(config, arguments.check))
         }
         Command::Publish(arguments) => block_on(0, publish::run(arguments)),
-        Command::Transcode => {
-            packager_transcode::worker::run_on_stdio().map_err(Exit::software)
-        }
+        Command::Transcode => packager_transcode::worker::run_on_stdio().map_err(Exit::software),
     }
 }
 

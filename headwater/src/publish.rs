@@ -114,6 +114,7 @@ async fn stream(sender: &mut Sender, arguments: &Arguments) -> Result<(), Exit> 
     let mut units = start_pattern(arguments, Arc::clone(&keyframe))?;
     let end = arguments.duration.map(Duration::from_secs_f64);
     let mut wished = std::pin::pin!(sender.keyframe_requested());
+    let mut ended = std::pin::pin!(sender.ended());
     let start = Instant::now();
     loop {
         let unit = tokio::select! {
@@ -122,6 +123,7 @@ async fn stream(sender: &mut Sender, arguments: &Arguments) -> Result<(), Exit> 
                 wished.set(sender.keyframe_requested());
                 continue;
             }
+            _how = &mut ended => return Err(Exit::Unavailable("the server ended the session".to_owned())),
             Some(unit) = units.recv() => unit?,
             else => return Ok(()),
         };

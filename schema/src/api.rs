@@ -143,12 +143,7 @@ impl Problem {
     /// A problem with a stable `code` and a sentence for people.
     #[must_use]
     pub fn new(status: u16, code: &str, title: impl Into<String>) -> Self {
-        Self {
-            status,
-            code: code.to_owned(),
-            title: title.into(),
-            detail: None,
-        }
+        Self { status, code: code.to_owned(), title: title.into(), detail: None }
     }
 
     /// Adds what to do about it.

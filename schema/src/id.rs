@@ -102,9 +102,7 @@ slug_id! {
 
 /// The number of a broadcast's start on a node; the fencing number. Grows with every start and
 /// never comes twice in one data folder.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Incarnation(pub u64);
 
@@ -123,18 +121,7 @@ mod tests {
         for good in ["demo", "a", "a-b", "0", "a--b"] {
             assert!(good.parse::<ChannelName>().is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "-a",
-            "a-",
-            "A",
-            "a b",
-            "a/b",
-            "..",
-            "ä",
-            "a.m3u8",
-            &"a".repeat(65),
-        ] {
+        for bad in ["", "-a", "a-", "A", "a b", "a/b", "..", "ä", "a.m3u8", &"a".repeat(65)] {
             assert!(bad.parse::<ChannelName>().is_err(), "{bad}");
         }
     }
@@ -142,9 +129,6 @@ mod tests {
     #[test]
     fn json_cannot_smuggle_in_a_bad_name() {
         assert!(serde_json::from_str::<ChannelName>("\"../etc\"").is_err());
-        assert_eq!(
-            serde_json::to_string(&"demo".parse::<ChannelName>().unwrap()).unwrap(),
-            "\"demo\""
-        );
+        assert_eq!(serde_json::to_string(&"demo".parse::<ChannelName>().unwrap()).unwrap(), "\"demo\"");
     }
 }

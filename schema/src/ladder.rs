@@ -70,17 +70,13 @@ impl FrameRate {
     /// `numerator / denominator` frames per second; both must be above zero.
     #[must_use]
     pub const fn new(numerator: u32, denominator: u32) -> Self {
-        Self {
-            numerator,
-            denominator,
-        }
+        Self { numerator, denominator }
     }
 
     /// The time of frame number `index` of this rate, exact for every usual rate.
     #[must_use]
     pub fn time_of(self, index: i64) -> MediaTime {
-        let product =
-            i128::from(index) * i128::from(MediaTime::PER_SECOND) * i128::from(self.denominator);
+        let product = i128::from(index) * i128::from(MediaTime::PER_SECOND) * i128::from(self.denominator);
         let time = product.div_euclid(i128::from(self.numerator.max(1)));
         MediaTime(i64::try_from(time).unwrap_or(i64::MAX))
     }
@@ -125,12 +121,7 @@ impl Default for Ladder {
     fn default() -> Self {
         let rung = |height, bitrate| Rung { height, bitrate };
         Self {
-            rungs: vec![
-                rung(1080, 4_500_000),
-                rung(720, 2_500_000),
-                rung(480, 1_200_000),
-                rung(360, 700_000),
-            ],
+            rungs: vec![rung(1080, 4_500_000), rung(720, 2_500_000), rung(480, 1_200_000), rung(360, 700_000)],
             audio_bitrate: 128_000,
         }
     }

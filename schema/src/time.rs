@@ -130,9 +130,7 @@ impl Sum for MediaTime {
 /// A reading of the wall clock, in microseconds since 1970-01-01T00:00:00Z.
 ///
 /// Only `EXT-X-PROGRAM-DATE-TIME` and records use it; nothing is ever timed by it.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UnixMicros(pub i64);
 

@@ -31,6 +31,7 @@ use crate::exit::Exit;
 use crate::http::pages;
 use crate::http::public::Public;
 use crate::http::server::Server;
+use crate::media_port;
 use crate::node::Node;
 use crate::node::reporter::{self, Reports};
 use crate::ops::Ops;
@@ -76,6 +77,7 @@ async fn bind(config: &Config) -> Result<Ports, Exit> {
         .map_err(|error| taken("http.listen", listen, error))?;
     let media = EndpointConfig { listen: config.media_listen(), announce: config.media.announce.clone() };
     let endpoint = Endpoint::bind(media).await.map_err(|error| taken("media.listen", config.media_listen(), error))?;
+    media_port::register(endpoint.counters(), &registry).map_err(Exit::software)?;
     Ok(Ports { registry, ops, server, endpoint })
 }
 

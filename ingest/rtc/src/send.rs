@@ -61,7 +61,7 @@ pub enum SendError {
 
 /// A publisher's connection. Dropping it ends it without a word; [`Sender::close`] says goodbye.
 pub struct Sender {
-    connection: Box<dyn PeerConnection>,
+    connection: Arc<dyn PeerConnection>,
     video: Outgoing,
     audio: Outgoing,
     payloader: H264Payloader,
@@ -100,7 +100,7 @@ impl Sender {
             .with_udp_addrs(vec!["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"]);
         let connection = Box::pin(builder.build()).await?;
         let sender = Self {
-            connection: Box::new(connection),
+            connection: Arc::new(connection),
             video: Outgoing::new(RtpCodecKind::Video, &h264(), H264),
             audio: Outgoing::new(RtpCodecKind::Audio, &opus(), OPUS),
             payloader: H264Payloader::default(),
@@ -149,28 +149,22 @@ impl Sender {
         }
     }
 
-    /// Waits until the connection is over, also when the server closed it.
-    pub async fn ended(&self) -> PeerEnd {
+    /// Waits until the connection is over, also when the server closed it. The future borrows nothing.
+    pub fn ended(&self) -> impl Future<Output = PeerEnd> + Send + use<> {
         let mut phase = self.phase.clone();
-        loop {
-            tokio::select! {
-                end = ended(&mut phase) => return end,
-                () = sleep(CLOSED_CHECK) => {
-                    if self.is_closed_by_peer().await {
-                        return PeerEnd::Closed;
+        let connection = Arc::clone(&self.connection);
+        async move {
+            loop {
+                tokio::select! {
+                    end = ended(&mut phase) => return end,
+                    () = sleep(CLOSED_CHECK) => {
+                        if is_closed_by_peer(connection.as_ref()).await {
+                            return PeerEnd::Closed;
+                        }
                     }
                 }
             }
         }
-    }
-
-    async fn is_closed_by_peer(&self) -> bool {
-        for sender in self.connection.get_senders().await {
-            if let Ok(Some(transport)) = sender.transport().await {
-                return transport.state().await.ok() == Some(RTCDtlsTransportState::Closed);
-            }
-        }
-        false
     }
 
     /// Sends one picture: Annex B in `unit.data`, its `pts` on the 90 kHz clock (RFC 6184).
@@ -207,6 +201,15 @@ impl Sender {
     pub async fn close(self) {
         let _ = timeout(CLOSE_LIMIT, self.connection.close()).await;
     }
+}
+
+async fn is_closed_by_peer(connection: &dyn PeerConnection) -> bool {
+    for sender in connection.get_senders().await {
+        if let Ok(Some(transport)) = sender.transport().await {
+            return transport.state().await.ok() == Some(RTCDtlsTransportState::Closed);
+        }
+    }
+    false
 }
 
 impl Drop for Sender {
