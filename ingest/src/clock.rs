@@ -35,6 +35,8 @@ pub struct Zero {
 #[derive(Debug)]
 pub struct BroadcastClock {
     zero: Zero,
+    /// The most that any unit came before its media time: the first packet was that late.
+    lead: MediaTime,
     tracks: Vec<TrackClock>,
 }
 
@@ -85,17 +87,24 @@ impl BroadcastClock {
             report: None,
             doubted: None,
         };
-        Self { zero, tracks: tracks.iter().map(track).collect() }
+        Self { zero, lead: MediaTime::ZERO, tracks: tracks.iter().map(track).collect() }
     }
 
-    /// The wall-clock reading of media time zero.
+    /// The wall-clock reading of media time zero, as early as the units so far allow: no unit can come
+    /// before it was captured.
     #[must_use]
     pub fn zero(&self) -> UnixMicros {
-        self.zero.wall
+        self.zero.wall.plus(-self.lead)
     }
 
     /// The media time of a unit of `track`: never less than that of the one before. `None` for an unknown track.
     pub fn stamp(&mut self, track: usize, rtp: u32, arrival: Instant) -> Option<MediaTime> {
+        let time = self.time(track, rtp, arrival)?;
+        self.lead = self.lead.max(time - media_between(self.zero.arrival, arrival));
+        Some(time)
+    }
+
+    fn time(&mut self, track: usize, rtp: u32, arrival: Instant) -> Option<MediaTime> {
         let zero = self.zero.arrival;
         let track = self.tracks.get_mut(track)?;
         let since_zero = media_between(zero, arrival);

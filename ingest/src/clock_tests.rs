@@ -223,3 +223,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_publisher_that_began_late_and_catches_up_moves_zero_back_and_never_forward() {
+    let start = Instant::now();
+    let wall = UnixMicros(1_000_000_000);
+    let mut clock = BroadcastClock::new(Zero { arrival: start, wall }, &[(TrackKind::Video, 90_000)]);
+    // 30 frames a second that came late: the first at once, the next ones 10 ms sooner each than their time says.
+    let mut last = clock.zero();
+    for frame in 0..20_u32 {
+        let arrival = start + Duration::from_millis(u64::from(frame) * 23);
+        clock.stamp(0, frame * 3_000, arrival).unwrap();
+        assert!(clock.zero() <= last);
+        last = clock.zero();
+    }
+    let moved = wall.0 - last.0;
+    assert!((196_000..=197_000).contains(&moved), "19 frames of 10.33 ms each, moved {moved} us");
+    clock.stamp(0, 20 * 3_000, start + Duration::from_secs(2)).unwrap();
+    assert_eq!(clock.zero(), last, "a late unit changes nothing");
+}

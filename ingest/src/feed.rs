@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use schema::{AccessUnit, Feed, FeedEvent, SessionEnd, TrackKind};
+use schema::{AccessUnit, Feed, FeedEvent, SessionEnd, TrackKind, UnixMicros};
 
 /// How much a feed's queue may hold; it is full when either is reached.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +64,7 @@ struct Shared {
 struct State {
     units: VecDeque<AccessUnit>,
     bytes: usize,
+    zero: UnixMicros,
     end: Option<SessionEnd>,
     keyframe_wished: bool,
     reader_gone: bool,
@@ -86,6 +87,11 @@ pub struct FeedSender {
 }
 
 impl FeedSender {
+    /// Tells when media time zero was captured; see [`Feed::zero`].
+    pub fn set_zero(&mut self, zero: UnixMicros) {
+        self.shared.lock().zero = zero;
+    }
+
     /// Hands a unit over, or drops it; never waits.
     pub fn push(&mut self, unit: AccessUnit) -> Pushed {
         let kind = unit.codec.kind();
@@ -173,6 +179,10 @@ impl Feed for QueueFeed {
         }
         state.reader = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    fn zero(&self) -> UnixMicros {
+        self.shared.lock().zero
     }
 
     fn request_keyframe(&mut self) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use schema::api::{BroadcastState, PublishGrant};
 use schema::ladder::PictureSize;
-use schema::{BroadcastId, Feed, Incarnation, MediaTime, SessionEnd, UnixMicros};
+use schema::{BroadcastId, Feed, Incarnation, MediaTime, SessionEnd};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -40,8 +40,6 @@ pub struct Start {
     pub incarnation: Incarnation,
     /// Which kinds of track were negotiated. One that stays silent for the first seconds is not offered.
     pub tracks: Tracks,
-    /// The wall-clock capture time of media time zero.
-    pub zero: UnixMicros,
     /// The publisher's media. Dropped when the broadcast ends for another reason than its own.
     pub feed: Box<dyn Feed>,
     /// How a transcode worker is started.
@@ -163,7 +161,7 @@ async fn begin(start: Start, seen: Seen, cancel: CancellationToken) -> Broadcast
             title: grant.title.clone(),
             profile: grant.profile,
             incarnation: start.incarnation,
-            zero: start.zero,
+            zero: start.feed.zero(),
             begins: timing.beginning(seen.begins),
             msn_start: start.msn_start,
         },

@@ -13,7 +13,7 @@ use packager::live::LiveBroadcast;
 use prometheus::Registry;
 use schema::api::{BroadcastState, PublishGrant};
 use schema::ladder::{Ladder, LatencyProfile, PictureSize};
-use schema::{Feed, Incarnation, SessionEnd, UnixMicros};
+use schema::{Feed, Incarnation, SessionEnd};
 use support::{Life, PacedFeed, ReadyFeed, Script, publisher};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep};
@@ -45,7 +45,6 @@ fn setup(feed: impl Feed + 'static, script: &Script) -> Setup {
         broadcast: "b1".parse().unwrap(),
         incarnation: Incarnation(3),
         tracks: BOTH,
-        zero: UnixMicros(1_800_000_000_000_000),
         feed: Box::new(feed),
         transcoding: Arc::new(script.clone()),
         msn_start: 40,

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::UnixMicros;
 use crate::unit::AccessUnit;
 
 /// Why a publisher's session ended.
@@ -63,6 +64,11 @@ pub enum FeedEvent {
 pub trait Feed: Send {
     /// The next event, in the manner of `Future::poll`: registers the waker when pending.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<FeedEvent>;
+
+    /// When media time zero was captured, by our wall clock and as well as is known by now: the
+    /// earliest that the arrival of any unit allows. It only ever moves back, as a publisher that
+    /// began late catches up; a playlist's dates are fixed from one reading of it.
+    fn zero(&self) -> UnixMicros;
 
     /// Asks the publisher for a keyframe. A wish: some publishers never answer it.
     fn request_keyframe(&mut self);

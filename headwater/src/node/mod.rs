@@ -88,7 +88,6 @@ impl Node {
             grant: arrival.grant,
             broadcast: id.clone(),
             incarnation,
-            zero: arrival.zero,
             feed: arrival.feed,
             transcoding: Arc::clone(&self.transcoding),
             msn_start: 0,

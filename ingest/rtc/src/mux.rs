@@ -77,7 +77,27 @@ struct Route {
 #[derive(Default)]
 struct Routes {
     peers: HashMap<String, Route>,
-    owners: HashMap<SocketAddr, String>,
+    owners: HashMap<SocketAddr, Owner>,
+}
+
+/// Whose an address is.
+struct Owner {
+    ufrag: String,
+    nomination: Nomination,
+}
+
+/// A nomination that came before our own check of the same way succeeded. It counts once that check
+/// does (RFC 8445 7.3.1.5); the WebRTC crate waits for a second one instead, which a publisher
+/// that goes on to DTLS at once never sends. So it is delivered again then.
+#[derive(Default)]
+enum Nomination {
+    /// None came yet.
+    #[default]
+    Awaited,
+    /// The request that nominated.
+    Early(Bytes),
+    /// It was delivered again.
+    Repeated,
 }
 
 /// The port.
@@ -153,7 +173,7 @@ impl Mux {
     pub(crate) fn unregister(&self, ufrag: &str) {
         let mut routes = locked(&self.routes);
         if routes.peers.remove(ufrag).is_some() {
-            routes.owners.retain(|_, owner| owner != ufrag);
+            routes.owners.retain(|_, owner| owner.ufrag != ufrag);
             self.counters.open_peers.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -172,44 +192,78 @@ impl Mux {
     fn deliver(&self, datagram: &[u8], from: SocketAddr) {
         count(&self.counters.datagrams);
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-        let Some(inbox) = self.inbox(datagram, from) else {
+        let Some((inbox, nomination)) = self.inbox(datagram, from) else {
             count(&self.counters.unmatched);
             return;
         };
-        if inbox.try_send((Bytes::copy_from_slice(datagram), from)).is_err() {
-            count(&self.counters.queue_full);
+        for datagram in [Some(Bytes::copy_from_slice(datagram)), nomination].into_iter().flatten() {
+            if inbox.try_send((datagram, from)).is_err() {
+                count(&self.counters.queue_full);
+            }
         }
     }
 
-    /// The inbox that a datagram belongs into.
-    fn inbox(&self, datagram: &[u8], from: SocketAddr) -> Option<mpsc::Sender<Datagram>> {
+    /// The inbox that a datagram belongs into, and an early nomination that is due behind it.
+    fn inbox(&self, datagram: &[u8], from: SocketAddr) -> Option<(mpsc::Sender<Datagram>, Option<Bytes>)> {
         let mut routes = locked(&self.routes);
-        let ufrag = match stun::traffic(datagram) {
+        let traffic = stun::traffic(datagram);
+        let request = match traffic {
             Traffic::Unknown => return None,
             Traffic::Stun => stun::request_ufrag(datagram),
             Traffic::Dtls | Traffic::DtlsAlert | Traffic::Rtp => None,
         };
-        if let Some(ufrag) = ufrag {
-            let known = routes.owners.get(&from).is_some_and(|owner| owner == ufrag);
-            if !known {
-                let password = &routes.peers.get(ufrag)?.password;
-                if !stun::is_authentic(datagram, password, self.crypto.crypto()) {
-                    return None;
-                }
-                routes.bind(from, ufrag);
-            }
+        if let Some(ufrag) = request {
+            self.admit(&mut routes, datagram, from, ufrag)?;
         }
-        let route = routes.peers.get(routes.owners.get(&from)?)?;
+        let owner = routes.owners.get_mut(&from)?;
+        let nomination = match traffic {
+            Traffic::Stun => owner.due(datagram, request.is_some()),
+            _ => None,
+        };
+        let route = routes.peers.get(&routes.owners.get(&from)?.ufrag)?;
         let inbox = if from.is_ipv4() { &route.v4 } else { &route.v6 };
-        Some(inbox.clone())
+        Some((inbox.clone(), nomination))
+    }
+
+    /// Gives the sender's address to the peer that its request names, if it proves to know the password.
+    fn admit(&self, routes: &mut Routes, request: &[u8], from: SocketAddr, ufrag: &str) -> Option<()> {
+        if routes.owners.get(&from).is_some_and(|owner| owner.ufrag == ufrag) {
+            return Some(());
+        }
+        let password = &routes.peers.get(ufrag)?.password;
+        if !stun::is_authentic(request, password, self.crypto.crypto()) {
+            return None;
+        }
+        routes.bind(from, ufrag);
+        Some(())
+    }
+}
+
+impl Owner {
+    /// Keeps an early nomination, and gives it back when our own check has succeeded.
+    fn due(&mut self, stun: &[u8], is_request: bool) -> Option<Bytes> {
+        match &self.nomination {
+            Nomination::Awaited if is_request && stun::nominates(stun) => {
+                self.nomination = Nomination::Early(Bytes::copy_from_slice(stun));
+                None
+            }
+            Nomination::Early(_) if stun::is_success(stun) => {
+                match std::mem::replace(&mut self.nomination, Nomination::Repeated) {
+                    Nomination::Early(request) => Some(request),
+                    Nomination::Awaited | Nomination::Repeated => None,
+                }
+            }
+            _ => None,
+        }
     }
 }
 
 impl Routes {
     /// Gives `address` to a peer; its oldest address goes when it has too many.
     fn bind(&mut self, address: SocketAddr, ufrag: &str) {
-        if let Some(former) = self.owners.insert(address, ufrag.to_owned())
-            && let Some(route) = self.peers.get_mut(&former)
+        let owner = Owner { ufrag: ufrag.to_owned(), nomination: Nomination::default() };
+        if let Some(former) = self.owners.insert(address, owner)
+            && let Some(route) = self.peers.get_mut(&former.ufrag)
         {
             route.addresses.retain(|own| *own != address);
         }

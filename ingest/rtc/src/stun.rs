@@ -9,7 +9,9 @@ use rtc::stun::message::Message;
 const HEADER: usize = 20;
 const MAGIC: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
+const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
 const USERNAME: u16 = 0x0006;
+const USE_CANDIDATE: u16 = 0x0025;
 
 /// What kind of traffic a datagram carries, by its first byte (RFC 7983 7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,16 @@ pub(crate) fn request_ufrag(datagram: &[u8]) -> Option<&str> {
     let value = attribute(attributes, USERNAME)?;
     let (ours, _) = std::str::from_utf8(value).ok()?.split_once(':')?;
     Some(ours)
+}
+
+/// True if a binding request nominates the way it came (RFC 8445 7.1.2).
+pub(crate) fn nominates(request: &[u8]) -> bool {
+    request.get(HEADER..).is_some_and(|attributes| attribute(attributes, USE_CANDIDATE).is_some())
+}
+
+/// True if the datagram answers a binding request of ours with success.
+pub(crate) fn is_success(datagram: &[u8]) -> bool {
+    datagram.len() >= HEADER && datagram[..2] == BINDING_SUCCESS && datagram[4..8] == MAGIC
 }
 
 /// The first attribute of `kind`; each is padded to four bytes (RFC 8489 5).

@@ -222,6 +222,7 @@ impl Session {
         let kind = unit.codec.kind();
         let is_keyframe = kind == TrackKind::Video && unit.random_access;
         let metrics = &self.shared.metrics;
+        self.sender.set_zero(self.media.zero().unwrap_or_default());
         match self.sender.push(unit) {
             Pushed::Queued => {
                 let kind = metrics::kind_word(kind);

@@ -195,10 +195,10 @@ impl Publisher {
         }
     }
 
-    /// Lists the broadcast as soon as one part of each rendition exists. All are rendered anew, as
-    /// the first revisions could not report the others.
+    /// Lists the broadcast as soon as one part of each rendition exists and all are in step. All are
+    /// rendered anew, as the first revisions could not report the others.
     fn list(&mut self, now: Instant) {
-        if self.listing.is_none() || !self.tracks.iter().all(Track::has_media) {
+        if self.listing.is_none() || !self.tracks.iter().all(Track::has_media) || !self.is_in_step() {
             return;
         }
         let listed: Vec<_> = self.tracks.iter().filter_map(|track| track.listed(&self.timing)).collect();
@@ -210,6 +210,16 @@ impl Publisher {
             debug!(broadcast = %self.live.id, "broadcast is listed");
             listing(Arc::clone(&self.live));
         }
+    }
+
+    /// True if no rendition is more than a part behind another (rfc8216bis B.1), as after the burst of
+    /// the start. One that stays behind, such as a microphone that opens late, keeps the others
+    /// from viewers for a segment at most.
+    fn is_in_step(&self) -> bool {
+        let ends = || self.tracks.iter().filter_map(Track::end);
+        let (Some(least), Some(most)) = (ends().min(), ends().max()) else { return false };
+        let allowed = self.timing.part_target.unwrap_or(self.timing.segment);
+        most - least <= allowed || most - self.plan.start >= self.timing.segment
     }
 
     fn count(&mut self, now: Statistics) {

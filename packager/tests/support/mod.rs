@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use packager::broadcast::{Ends, Pending, TranscoderInput, TranscoderOutput, Transcoding, TranscodingError};
 use packager_transcode::wire::{Input, Output, Plan};
-use schema::{AccessUnit, Codec, Feed, FeedEvent, MediaTime, SessionEnd};
+use schema::{AccessUnit, Codec, Feed, FeedEvent, MediaTime, SessionEnd, UnixMicros};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -74,6 +74,10 @@ impl Feed for ReadyFeed {
         }
     }
 
+    fn zero(&self) -> UnixMicros {
+        UnixMicros(1_800_000_000_000_000)
+    }
+
     fn request_keyframe(&mut self) {
         self.keyframes.fetch_add(1, Ordering::SeqCst);
     }
@@ -102,6 +106,10 @@ impl Feed for PacedFeed {
             self.wait = None;
         }
         self.ready.poll_event(cx)
+    }
+
+    fn zero(&self) -> UnixMicros {
+        self.ready.zero()
     }
 
     fn request_keyframe(&mut self) {
