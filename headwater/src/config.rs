@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn an_empty_file_gives_the_defaults() {
         let config = load("").unwrap();
-        assert_eq!(config.media_listen(), "127.0.0.1:8189".parse().unwrap());
+        assert_eq!(config.media_listen(), SocketAddr::from(([127, 0, 0, 1], 8189)));
     }
 
     #[test]

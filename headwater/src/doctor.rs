@@ -8,6 +8,7 @@ use control_api::SchemaError;
 use packager_transcode::encoder::{self, Availability};
 
 use crate::config::Config;
+use crate::console::say;
 use crate::exit::Exit;
 use crate::serve::database;
 
@@ -26,8 +27,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Exit> {
     ];
     for (name, finding) in &checks {
         match finding {
-            Ok(fact) => println!("ok    {name}: {fact}"),
-            Err(wrong) => println!("FAIL  {name}: {wrong}"),
+            Ok(fact) => say(format_args!("ok    {name}: {fact}")),
+            Err(wrong) => say(format_args!("FAIL  {name}: {wrong}")),
         }
     }
     match checks.into_iter().find_map(|(name, finding)| finding.err().map(|wrong| (name, wrong))) {

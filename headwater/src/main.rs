@@ -4,6 +4,7 @@
 //! What each command does stands in the module of its name.
 
 mod config;
+mod console;
 mod control;
 mod doctor;
 mod exit;

@@ -13,6 +13,7 @@ use schema::{AccessUnit, MediaTime, TrackKind};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::console::say;
 use crate::exit::Exit;
 
 /// The arguments of `headwater publish`.
@@ -62,7 +63,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Exit> {
         .await
         .map_err(|_elapsed| Exit::Unavailable("the media connection did not come up within 10 s".to_owned()))?
         .map_err(Exit::unavailable)?;
-    println!("{}", serde_json::json!({ "event": "publishing", "session": session.path() }));
+    say(serde_json::json!({ "event": "publishing", "session": session.path() }));
     let result = tokio::select! {
         result = stream(&mut sender, &arguments) => result,
         result = tokio::signal::ctrl_c() => result.map_err(Exit::software),

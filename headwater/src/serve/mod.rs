@@ -25,6 +25,7 @@ use self::database::OpenDatabase;
 use self::part::Part;
 use self::signals::Terminate;
 use crate::config::Config;
+use crate::console::say;
 use crate::control::ControlClient;
 use crate::doctor;
 use crate::exit::Exit;
@@ -175,7 +176,7 @@ fn announce(config: &Config, addresses: &Addresses) {
         "ops": format!("http://{}", addresses.ops),
         "data": config.data,
     });
-    println!("{ready}");
+    say(ready);
 }
 
 /// Publishers first, so that broadcasts finish their open part; then each part in order, all within the deadline.

@@ -168,10 +168,10 @@ pub fn write<M: Message>(to: &mut impl Write, message: &M) -> Result<(), WriteEr
     Ok(to.flush()?)
 }
 
-/// As [`write`], for a tokio stream. Not cancel safe: a dropped call may leave part of a message behind.
+/// As [`write()`], for a tokio stream. Not cancel safe: a dropped call may leave part of a message behind.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub async fn write_async<M: Message>(to: &mut (impl AsyncWrite + Unpin), message: &M) -> Result<(), WriteError> {
     to.write_all(&envelope(message)?).await?;
     if let Some(unit) = message.unit() {
