@@ -86,7 +86,15 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS }
 }
 
+/// Every TLS client of this process uses the one crypto provider. Named here and not by a feature of
+/// the HTTP client, which would bring a second one into the lock file.
+fn choose_crypto() {
+    // An error means that it was chosen already.
+    let _chosen_already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
 fn run(command: Command) -> Result<(), Exit> {
+    choose_crypto();
     match command {
         Command::Serve(configured) => {
             let config = configured.load()?;

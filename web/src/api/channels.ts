@@ -28,18 +28,17 @@ export function channelOfPath(path: string): string | null {
 }
 
 /**
- * Reads one page, as `{items, next_cursor}` or `{channels, next}`; entries that are not channels are
- * left out.
+ * Reads one page, `{channels, next}`; entries that are not channels are left out.
  */
 export function parseChannelPage(body: unknown): ChannelPage {
-  const entries = isRecord(body) ? (body.items ?? body.channels) : null;
+  const entries = isRecord(body) ? body.channels : null;
   if (!isRecord(body) || !Array.isArray(entries)) throw new TypeError('not a page of channels');
   const items = entries.flatMap((item: unknown) => {
     if (!isRecord(item)) return [];
     const name = textAt(item, 'name');
     return name !== null && isChannelName(name) ? [{ name, title: textAt(item, 'title') ?? name }] : [];
   });
-  return { items, nextCursor: textAt(body, 'next_cursor') ?? textAt(body, 'next') };
+  return { items, nextCursor: textAt(body, 'next') };
 }
 
 /** Fetches the page that begins at `cursor` (null: the first). Rejects as `getJson` does. */
