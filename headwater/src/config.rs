@@ -54,7 +54,8 @@ pub(crate) struct Http {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Media {
-    /// Address and port of the UDP socket of all sessions; unset means `http.listen`'s address and port 8189.
+    /// Address and port of the UDP socket of all sessions; unset means `http.listen`'s address and port
+    /// 8189, or any free port where `http.listen` takes any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) listen: Option<SocketAddr>,
     /// Public addresses to announce in answers, where they differ from the listening one.
@@ -65,8 +66,10 @@ pub(crate) struct Media {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ops {
-    /// Address and port of `/metrics`, `/health` and `/ready`; never the public port.
-    pub(crate) listen: SocketAddr,
+    /// Address and port of `/metrics`, `/health` and `/ready`, never the public port; unset means loopback
+    /// and port 9464, or any free port where `http.listen` takes any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// Postgres.
@@ -173,6 +176,8 @@ pub(crate) struct Shutdown {
 
 /// The port of all WebRTC media.
 const MEDIA_PORT: u16 = 8189;
+/// The port of metrics and health.
+const OPS_PORT: u16 = 9464;
 /// Values that cannot be meant, and would only exhaust the machine.
 const CONNECTIONS_MOST: usize = 1_000_000;
 
@@ -183,7 +188,7 @@ impl Default for Config {
             data: PathBuf::from("data"),
             http: Http { listen: loopback(8080) },
             media: Media { listen: None, announce: Vec::new() },
-            ops: Ops { listen: loopback(9464) },
+            ops: Ops { listen: None },
             database: Database { url: None, direct_url: None, pooled: false, bin_dir: None, connections_max: 16 },
             transcode: Transcode {
                 mode: TranscodeMode::Process,
@@ -202,7 +207,17 @@ impl Default for Config {
 impl Config {
     /// Where WebRTC media is received.
     pub(crate) fn media_listen(&self) -> SocketAddr {
-        self.media.listen.unwrap_or_else(|| SocketAddr::new(self.http.listen.ip(), MEDIA_PORT))
+        self.media.listen.unwrap_or_else(|| SocketAddr::new(self.http.listen.ip(), self.or_any(MEDIA_PORT)))
+    }
+
+    /// Where metrics and health are served.
+    pub(crate) fn ops_listen(&self) -> SocketAddr {
+        self.ops.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, self.or_any(OPS_PORT))))
+    }
+
+    /// The usual port, or any free one where the public port is any: two servers then run side by side.
+    fn or_any(&self, usual: u16) -> u16 {
+        if self.http.listen.port() == 0 { 0 } else { usual }
     }
 
     /// Defaults, under `file`, under the environment, under `flags`; checked.
@@ -339,6 +354,14 @@ mod tests {
     fn an_empty_file_gives_the_defaults() {
         let config = load("").unwrap();
         assert_eq!(config.media_listen(), SocketAddr::from(([127, 0, 0, 1], 8189)));
+    }
+
+    #[test]
+    fn where_any_public_port_will_do_any_other_port_does() {
+        let config = load("[http]\nlisten = \"127.0.0.1:0\"").unwrap();
+        assert_eq!((config.media_listen().port(), config.ops_listen().port()), (0, 0));
+        let config = load("[http]\nlisten = \"127.0.0.1:0\"\n[ops]\nlisten = \"127.0.0.1:7\"").unwrap();
+        assert_eq!(config.ops_listen().port(), 7);
     }
 
     #[test]

@@ -51,13 +51,13 @@ fn ports(config: &Config) -> Finding {
     let taken =
         |key: &str, address: SocketAddr, error: std::io::Error| format!("{key}: cannot listen on {address}: {error}");
     TcpListener::bind(config.http.listen).map_err(|error| taken("http.listen", config.http.listen, error))?;
-    TcpListener::bind(config.ops.listen).map_err(|error| taken("ops.listen", config.ops.listen, error))?;
+    TcpListener::bind(config.ops_listen()).map_err(|error| taken("ops.listen", config.ops_listen(), error))?;
     UdpSocket::bind(config.media_listen()).map_err(|error| taken("media.listen", config.media_listen(), error))?;
     Ok(format!(
         "{} (http), {} (media, UDP), {} (ops) are free",
         config.http.listen,
         config.media_listen(),
-        config.ops.listen
+        config.ops_listen()
     ))
 }
 

@@ -16,6 +16,7 @@ use ingest::whip::{self, Whip};
 use ingest_rtc::{Endpoint, EndpointConfig};
 use origin::{Directory, Origin};
 use prometheus::Registry;
+use serde::Serialize;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -71,7 +72,7 @@ async fn bind(config: &Config) -> Result<Ports, Exit> {
         Exit::Unavailable(format!("{key}: cannot listen on {address}: {error}"))
     };
     let registry = Registry::new();
-    let ops = Ops::start(config.ops.listen, registry.clone())?;
+    let ops = Ops::start(config.ops_listen(), registry.clone())?;
     let listen = config.http.listen;
     let server = Server::bind(listen, config.limits.connections_max, &registry)
         .await
@@ -167,16 +168,28 @@ struct Addresses {
     ops: SocketAddr,
 }
 
-/// The one line on standard output that says everything is up.
+/// The one line on standard output that says everything is up, its fields in this order.
+#[derive(Serialize)]
+struct Ready<'a> {
+    event: &'static str,
+    http: String,
+    media: SocketAddr,
+    ops: String,
+    data: &'a Path,
+}
+
 fn announce(config: &Config, addresses: &Addresses) {
-    let ready = serde_json::json!({
-        "event": "ready",
-        "http": format!("http://{}", addresses.http),
-        "media": addresses.media.to_string(),
-        "ops": format!("http://{}", addresses.ops),
-        "data": config.data,
-    });
-    say(ready);
+    let ready = Ready {
+        event: "ready",
+        http: format!("http://{}", addresses.http),
+        media: addresses.media,
+        ops: format!("http://{}", addresses.ops),
+        data: &config.data,
+    };
+    match serde_json::to_string(&ready) {
+        Ok(line) => say(line),
+        Err(error) => tracing::error!(%error, "the ready line cannot be written: the data folder is not UTF-8"),
+    }
 }
 
 /// Publishers first, so that broadcasts finish their open part; then each part in order, all within the deadline.
