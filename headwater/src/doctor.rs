@@ -61,7 +61,8 @@ fn ports(config: &Config) -> Finding {
     ))
 }
 
-fn ffmpeg(encoder: &str) -> Finding {
+/// The linked FFmpeg has the configured encoder.
+pub(crate) fn ffmpeg(encoder: &str) -> Finding {
     let rows = encoder::available_encoders();
     let mut available = rows.iter().filter(|row| row.availability == Availability::Available).map(|row| row.name);
     if available.any(|name| name == encoder) {

@@ -21,8 +21,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// The longest a client may take to send its request line and headers.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest a client may take from the last answer to the end of its next request's headers. A CDN keeps
+/// idle connections for 60 s; closing them sooner would cost it a request.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(65);
 /// The most streams of one HTTP/2 connection.
 const HTTP2_STREAMS_MAX: u32 = 256;
 /// The largest header block, in bytes.

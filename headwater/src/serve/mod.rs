@@ -57,6 +57,7 @@ struct Ports {
 pub(crate) async fn run(config: Config) -> Result<(), Exit> {
     let mut terminate = signals::terminate().map_err(Exit::software)?;
     doctor::data_folder(&config.data).map_err(Exit::Unavailable)?;
+    doctor::ffmpeg(&config.transcode.encoder).map_err(Exit::Unavailable)?;
     let data = std::path::absolute(&config.data).map_err(Exit::unavailable)?;
     let config = Config { data, ..config };
     let ports = bind(&config).await?;
