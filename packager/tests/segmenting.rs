@@ -153,7 +153,7 @@ fn after_a_restart_the_next_segment_begins_with_an_idr() {
     for unit in &pictures(&timing, 0, 65) {
         segmenter.push(unit);
     }
-    let cuts = segmenter.restart(MediaTime::from_millis(3_000));
+    let cuts = segmenter.restart(MediaTime::from_millis(3_000), 2);
     assert!(matches!(cuts[..], [Cut::Part(_), Cut::SegmentEnd(1)]));
     let before = picture(MediaTime::from_millis(2_900), None, true);
     assert_eq!(segmenter.push(&before), [Cut::Discarded(Discard::BeforeStart)]);
@@ -182,4 +182,24 @@ fn one_number_means_one_time_also_where_audio_begins_a_segment_later() {
     let cuts = run(&mut segmenter, &(46..60).map(aac).collect::<Vec<_>>());
     assert_eq!(cuts[0], Cut::Discarded(Discard::BeforeStart));
     assert_eq!(parts(&cuts)[0].msn, 11, "the picture at 0.984 s alone is segment 10");
+}
+
+#[test]
+fn a_rendition_that_alone_reached_the_next_segment_drops_it_at_a_restart() {
+    let timing = timing(LatencyProfile::Low, FrameRate::THIRTY);
+    let mut video = Segmenter::new(TrackKind::Video, Arc::clone(&timing), 4, MediaTime::ZERO);
+    let mut audio = Segmenter::new(TrackKind::Audio, Arc::clone(&timing), 4, MediaTime::ZERO);
+    // Two pictures beyond the segment of 2 s; the sound has not come so far.
+    let mut shown: Vec<Cut> = pictures(&timing, 0, 62).iter().flat_map(|unit| video.push(unit)).collect();
+    for index in 0..90 {
+        shown.extend(audio.push(&aac(index)));
+    }
+    let msn = video.restart_msn().max(audio.restart_msn());
+    assert_eq!(msn, 5);
+    let start = MediaTime::from_millis(2_333);
+    let dropped = video.restart(start, msn);
+    let closed = audio.restart(start, msn);
+    assert_eq!(dropped, [], "nothing of segment 5 was put out");
+    assert_eq!(closed.last(), Some(&Cut::SegmentEnd(4)));
+    assert_eq!((video.restart_msn(), audio.restart_msn()), (5, 5));
 }

@@ -237,9 +237,10 @@ impl Publisher {
         let ends = self.tracks.iter().filter_map(Track::end);
         let newest = ends.fold(newest, MediaTime::max);
         let start = self.timing.position(newest).next;
+        let msn = self.tracks.iter().map(Track::restart_msn).max().unwrap_or(0);
         let mut had_media = false;
         for track in &mut self.tracks {
-            had_media |= track.restart(start, &self.metrics);
+            had_media |= track.restart(start, msn, &self.metrics);
         }
         self.epoch += u64::from(had_media);
         self.plan.start = start;

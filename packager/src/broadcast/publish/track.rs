@@ -169,9 +169,14 @@ impl Track {
         }
     }
 
-    /// A new encoder comes; true if the last one had put anything out.
-    pub(super) fn restart(&mut self, start: MediaTime, metrics: &BroadcastMetrics) -> bool {
-        let cuts = self.segmenter.restart(start);
+    /// The least number that its segment after a restart can have.
+    pub(super) fn restart_msn(&self) -> u64 {
+        self.segmenter.restart_msn()
+    }
+
+    /// A new encoder comes, whose first segment is to have the number `msn`; true if the last one had put anything out.
+    pub(super) fn restart(&mut self, start: MediaTime, msn: u64, metrics: &BroadcastMetrics) -> bool {
+        let cuts = self.segmenter.restart(start, msn);
         self.apply(cuts, metrics);
         self.needs_init = true;
         self.audio = None;
