@@ -294,14 +294,14 @@ fn the_level_fits_the_size_and_the_frame_rate() {
 }
 
 #[test]
-fn a_feed_that_starts_within_a_gop_waits_for_its_keyframe() {
+fn a_feed_that_starts_within_a_gop_shows_its_first_keyframe_from_the_start_on() {
     let mut units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::from_millis(1_800));
     units.retain(|unit| unit.codec == Codec::H264);
     let messages = transcode(plan(FrameRate::THIRTY), units.split_off(3));
     assert_eq!(discarded(&messages, "before_keyframe"), 12);
     let large = rendition(&messages, 0);
-    assert_on_grid(&large, FrameRate::THIRTY, 15);
-    assert_eq!(keys(&large), [15, 30].map(|slot| FrameRate::THIRTY.time_of(slot)));
+    assert_on_grid(&large, FrameRate::THIRTY, 0);
+    assert_eq!(keys(&large), [0, 30].map(|slot| FrameRate::THIRTY.time_of(slot)));
 }
 
 #[test]

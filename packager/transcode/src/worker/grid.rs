@@ -12,6 +12,9 @@ use schema::ladder::FrameRate;
 /// What becomes of a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Placement {
+    /// It is the first of all: every one of these slots shows it, those before its own too, so that
+    /// pictures and sound begin at the same instant.
+    Begin { slots: Range<i64> },
     /// The slots `repeat` show the picture before, then `slot` shows this one.
     Show { repeat: Range<i64>, slot: i64 },
     /// It comes before the first slot: nothing is put out, but it is what an empty first slot repeats.
@@ -38,6 +41,9 @@ impl Grid {
     /// The longest hole that is filled with repeated pictures. Longer ones are no hole but a broken clock.
     pub(super) const GAP_MAX: MediaTime = MediaTime(60 * MediaTime::PER_SECOND);
 
+    /// The most that a first picture is shown before its time. A later one leaves the beginning empty.
+    const LEAD_MAX: MediaTime = MediaTime::SECOND;
+
     /// A grid whose first slot is the first at or after `start`.
     pub(super) fn new(rate: FrameRate, keyframe_interval: MediaTime, start: MediaTime) -> Self {
         let mut grid = Self { rate, keyframe_interval, first: 0, next: 0, held: false };
@@ -59,10 +65,13 @@ impl Grid {
         if self.held && self.time_of(slot) - self.time_of(self.next) > Self::GAP_MAX {
             return Placement::TooFar;
         }
-        let from = if self.held { self.next } else { slot };
-        self.held = true;
+        let from = self.next;
         self.next = slot + 1;
-        Placement::Show { repeat: from..slot, slot }
+        if std::mem::replace(&mut self.held, true) {
+            return Placement::Show { repeat: from..slot, slot };
+        }
+        let late = self.time_of(slot) - self.time_of(from) > Self::LEAD_MAX;
+        Placement::Begin { slots: if late { slot } else { from }..slot + 1 }
     }
 
     /// The slots up to and including `time` that are still empty and repeat the picture before; they are taken by this call.
@@ -122,6 +131,10 @@ mod tests {
         Grid::new(rate, MediaTime::SECOND, MediaTime::ZERO)
     }
 
+    fn begin(slots: Range<i64>) -> Placement {
+        Placement::Begin { slots }
+    }
+
     fn show(repeat: Range<i64>, slot: i64) -> Placement {
         Placement::Show { repeat, slot }
     }
@@ -133,7 +146,8 @@ mod tests {
     #[test]
     fn each_picture_goes_to_its_nearest_slot_at_once() {
         let mut grid = grid(FrameRate::THIRTY);
-        for (at, slot) in [(5, 0), (30, 1), (70, 2), (96, 3)] {
+        assert_eq!(grid.place(ms(5)), begin(0..1));
+        for (at, slot) in [(30, 1), (70, 2), (96, 3)] {
             assert_eq!(grid.place(ms(at)), show(slot..slot, slot), "{at} ms");
         }
     }
@@ -141,7 +155,7 @@ mod tests {
     #[test]
     fn a_missing_picture_repeats_the_one_before_and_a_second_in_a_slot_is_skipped() {
         let mut grid = grid(FrameRate::THIRTY);
-        assert_eq!(grid.place(ms(0)), show(0..0, 0));
+        assert_eq!(grid.place(ms(0)), begin(0..1));
         assert_eq!(grid.place(ms(100)), show(1..3, 3));
         assert_eq!(grid.place(ms(105)), Placement::Skip);
         assert_eq!(grid.place(ms(33)), Placement::Skip);
@@ -153,8 +167,14 @@ mod tests {
         assert_eq!(grid.place(ms(900)), Placement::Hold);
         assert_eq!(grid.place(ms(933)), Placement::Hold);
         assert_eq!(grid.place(ms(1067)), show(30..32, 32));
-        let mut grid = Grid::new(FrameRate::THIRTY, MediaTime::SECOND, ms(1000));
-        assert_eq!(grid.place(ms(1067)), show(32..32, 32));
+    }
+
+    #[test]
+    fn a_first_picture_that_comes_late_is_shown_from_the_start_on_for_at_most_a_second() {
+        let grid = || Grid::new(FrameRate::THIRTY, MediaTime::SECOND, ms(1000));
+        assert_eq!(grid().place(ms(1067)), begin(30..33));
+        assert_eq!(grid().place(ms(2000)), begin(30..61));
+        assert_eq!(grid().place(ms(2034)), begin(61..62));
     }
 
     #[test]
@@ -193,9 +213,10 @@ mod tests {
             let mut grid = grid(rate);
             let mut slots = Vec::new();
             for time in times {
-                if let Placement::Show { repeat, slot } = grid.place(ms(time)) {
-                    slots.extend(repeat);
-                    slots.push(slot);
+                match grid.place(ms(time)) {
+                    Placement::Begin { slots: first } => slots.extend(first),
+                    Placement::Show { repeat, slot } => slots.extend(repeat.chain([slot])),
+                    Placement::Hold | Placement::Skip | Placement::TooFar => {}
                 }
             }
             prop_assert!(slots.windows(2).all(|pair| pair[1] == pair[0] + 1));

@@ -137,6 +137,10 @@ impl<'a> Video<'a> {
             return self.outlet.discarded("unsupported");
         };
         match self.grid.place(pts) {
+            Placement::Begin { slots } => {
+                self.scale(&picture)?;
+                slots.into_iter().try_for_each(|slot| self.hand_on(slot))
+            }
             Placement::Show { repeat, slot } => {
                 for empty in repeat {
                     self.repeat(empty)?;
