@@ -113,15 +113,15 @@ impl Timing {
         Position { segment, part, next: self.frame_rate.time_of(next), next_is_segment: next == end }
     }
 
-    /// Where an output begins whose first picture comes at `time`: at the nearest picture of the grid,
-    /// or with the next segment if less than half a part would stand before it.
+    /// Where an output begins whose first picture comes at `time`: at the picture nearest to it where a
+    /// part begins there, else with the next part, so that no part is a splinter.
     #[must_use]
     pub fn beginning(&self, time: MediaTime) -> MediaTime {
-        let frame = self.frame_at(time + MediaTime(self.frame_rate.frame().0 / 2));
-        let nearest = self.frame_rate.time_of(frame.max(0));
+        let frame = self.frame_at(time + MediaTime(self.frame_rate.frame().0 / 2)).max(0);
+        let nearest = self.frame_rate.time_of(frame);
         let at = self.position(nearest);
-        let half = self.frame_rate.time_of(self.part_frames).0 / 2;
-        if at.next_is_segment && (at.next - nearest).0 < half { at.next } else { nearest }
+        let within_part = (frame - self.first_frame(at.segment)) % self.part_frames;
+        if within_part == 0 { nearest } else { at.next }
     }
 
     /// The first picture at or after the beginning of that segment.
@@ -213,13 +213,15 @@ mod tests {
     }
 
     #[test]
-    fn no_output_begins_with_a_splinter_of_a_segment() {
+    fn an_output_begins_with_a_whole_part() {
         let timing = Timing::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH);
         let beginning = |millis| timing.beginning(MediaTime::from_millis(millis)).to_millis();
         assert_eq!(beginning(0), 0);
         assert_eq!(beginning(-40), 0);
-        assert_eq!(beginning(105), 100, "the nearest picture");
-        assert_eq!(beginning(1_800), 1_800);
+        assert_eq!(beginning(15), 0, "the nearest picture");
+        assert_eq!(beginning(105), 333);
+        assert_eq!(beginning(330), 333);
+        assert_eq!(beginning(1_800), 2_000);
         assert_eq!(beginning(1_950), 2_000);
     }
 

@@ -218,7 +218,8 @@ impl Publisher {
     fn is_in_step(&self) -> bool {
         let ends = || self.tracks.iter().filter_map(Track::end);
         let (Some(least), Some(most)) = (ends().min(), ends().max()) else { return false };
-        let allowed = self.timing.part_target.unwrap_or(self.timing.segment);
+        // Half a part of media apart, their lists are never more than one part apart.
+        let allowed = MediaTime(self.timing.part_target.unwrap_or(self.timing.segment).0 / 2);
         most - least <= allowed || most - self.plan.start >= self.timing.segment
     }
 
