@@ -154,7 +154,7 @@ impl Track {
         let depacketiser = match setup.codec {
             Codec::H264 => Depacketiser::H264(h264::Depacketiser::new()),
             Codec::Opus => Depacketiser::Opus,
-            Codec::Aac => Depacketiser::None,
+            Codec::Vp8 | Codec::Vp9 | Codec::Av1 | Codec::Aac => Depacketiser::None,
         };
         Self { setup, order: JitterBuffer::new(), depacketiser, malformed: 0 }
     }

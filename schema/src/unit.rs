@@ -21,6 +21,13 @@ pub enum TrackKind {
 pub enum Codec {
     /// H.264: Annex B with start codes; SPS and PPS precede each IDR in the same unit.
     H264,
+    /// VP8: one frame (RFC 6386).
+    Vp8,
+    /// VP9: one superframe, all spatial layers of one picture.
+    Vp9,
+    /// AV1: one temporal unit in the low-overhead format, each OBU with its size and without temporal
+    /// delimiters; a sequence header precedes each key frame.
+    Av1,
     /// Opus: one packet (RFC 6716), 48 kHz.
     Opus,
     /// AAC-LC: one raw frame of 1,024 samples, without ADTS.
@@ -32,7 +39,7 @@ impl Codec {
     #[must_use]
     pub fn kind(self) -> TrackKind {
         match self {
-            Self::H264 => TrackKind::Video,
+            Self::H264 | Self::Vp8 | Self::Vp9 | Self::Av1 => TrackKind::Video,
             Self::Opus | Self::Aac => TrackKind::Audio,
         }
     }
@@ -49,7 +56,8 @@ pub struct AccessUnit {
     pub dts: MediaTime,
     /// How long it lasts, where the sender of the unit knows: always from an encoder, never from a publisher.
     pub duration: Option<MediaTime>,
-    /// True if decoding can start here: an IDR with its parameter sets, or any audio frame.
+    /// True if decoding can start here: a key frame (of H.264, an IDR with its parameter sets), or any
+    /// audio frame.
     pub random_access: bool,
     /// The coded bytes, in the shape that `codec` names.
     #[serde(skip)]
