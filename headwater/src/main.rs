@@ -14,6 +14,7 @@ mod media_port;
 mod migrate;
 mod node;
 mod ops;
+mod process;
 mod publish;
 mod serve;
 

@@ -15,6 +15,8 @@ pub(crate) enum Route {
 }
 
 impl Route {
+    const ALL: [Self; 5] = [Self::Multivariant, Self::State, Self::Playlist, Self::Object, Self::Other];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Multivariant => "multivariant",
@@ -25,6 +27,9 @@ impl Route {
         }
     }
 }
+
+/// The classes of status that answers are counted by.
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// Upper bounds of the wait histogram, in seconds: dense around a part, up to three times the
 /// longest target duration.
@@ -65,6 +70,10 @@ impl Metrics {
             "headwater_origin_body_bytes_total",
             "Bytes of the bodies of all answers, before transfer coding.",
         )?;
+        for (route, class) in Route::ALL.iter().flat_map(|route| CLASSES.map(|class| (route, class))) {
+            // From zero on, so that the first of its kind shows as an increase.
+            requests.with_label_values(&[route.as_str(), class]);
+        }
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(held.clone()))?;
         registry.register(Box::new(held_refused.clone()))?;

@@ -1,9 +1,10 @@
 //! What the packager counts. One struct for all broadcasts of a process; no label names a broadcast.
 
+use prometheus::core::Collector;
 use prometheus::{Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use schema::TrackKind;
 
-/// The packager's metrics. Cloning shares them.
+/// The packager's metrics. Cloning shares them. The doc comment of each field is its help text.
 #[derive(Debug, Clone)]
 pub struct BroadcastMetrics {
     /// Broadcasts that run now.
@@ -26,81 +27,112 @@ pub struct BroadcastMetrics {
     pub transcoder_busy: Counter,
     /// Media that transcode workers worked through, in seconds; busy over media is the load of one broadcast.
     pub transcoder_media: Counter,
+    /// Pictures that transcode workers decoded, encoded, repeated or skipped.
+    pub transcoder_pictures: IntCounterVec,
+    /// Media between what a transcoder was last given and what it last put out, in seconds, at each part.
+    pub transcoder_lag: Histogram,
 }
 
 /// Lateness buckets, in seconds, around the bar of 50 ms and the aim of 20 ms.
 const LATENESS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 1.0];
+/// Lag buckets, in seconds: from a frame or two up to where viewers stall.
+const LAG: [f64; 10] = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0, 10.0];
+/// What may happen to a picture in a transcode worker.
+const PICTURES: [&str; 4] = ["decoded", "encoded", "repeated", "skipped"];
+/// Why a coded unit may be left out; any other word is counted as `other`.
+const REASONS: [&str; 10] = [
+    "corrupt",
+    "before_keyframe",
+    "late",
+    "unsupported",
+    "before_start",
+    "not_random_access",
+    "overlap",
+    "no_configuration",
+    "unwritable",
+    "other",
+];
 
 impl BroadcastMetrics {
-    /// Registers all metrics.
+    /// Registers all metrics. Every counter shows from the start, at zero.
     ///
     /// # Errors
     /// When `registry` already has one of their names.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let metrics = Self::new()?;
-        registry.register(Box::new(metrics.broadcasts_active.clone()))?;
-        registry.register(Box::new(metrics.parts.clone()))?;
-        registry.register(Box::new(metrics.segments.clone()))?;
-        registry.register(Box::new(metrics.publish_lateness.clone()))?;
-        registry.register(Box::new(metrics.discarded.clone()))?;
-        registry.register(Box::new(metrics.holes.clone()))?;
-        registry.register(Box::new(metrics.transcoder_restarts.clone()))?;
-        registry.register(Box::new(metrics.transcoder_failures.clone()))?;
-        registry.register(Box::new(metrics.transcoder_busy.clone()))?;
-        registry.register(Box::new(metrics.transcoder_media.clone()))?;
+        let metrics = Self::new(registry)?;
+        for kind in [TrackKind::Video, TrackKind::Audio].map(kind_label) {
+            metrics.parts.with_label_values(&[kind]);
+            metrics.segments.with_label_values(&[kind]);
+        }
+        for reason in REASONS {
+            metrics.discarded.with_label_values(&[reason]);
+        }
+        for picture in PICTURES {
+            metrics.transcoder_pictures.with_label_values(&[picture]);
+        }
         Ok(metrics)
     }
 
-    fn new() -> Result<Self, prometheus::Error> {
-        let by = |name: &str, help: &str, label: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str| add(registry, IntCounter::new(format!("headwater_{name}"), help)?);
+        let by = |name: &str, help: &str, label: &str| {
+            add(registry, IntCounterVec::new(Opts::new(format!("headwater_{name}"), help), &[label])?)
+        };
+        let seconds = |name: &str, help: &str, buckets: &[f64]| {
+            let opts = HistogramOpts::new(format!("headwater_{name}"), help).buckets(buckets.to_vec());
+            add(registry, Histogram::with_opts(opts)?)
+        };
+        let sum = |name: &str, help: &str| add(registry, Counter::new(format!("headwater_{name}"), help)?);
+        let active = IntGauge::new("headwater_broadcasts_active", "Broadcasts that run now.")?;
         Ok(Self {
-            broadcasts_active: IntGauge::new("headwater_broadcasts_active", "Broadcasts that run now.")?,
-            parts: by("headwater_packager_parts_total", "Parts published, by kind of track.", "kind")?,
-            segments: by("headwater_packager_segments_total", "Segments completed, by kind of track.", "kind")?,
-            publish_lateness: Histogram::with_opts(
-                HistogramOpts::new(
-                    "headwater_packager_publish_lateness_seconds",
-                    "Time from the encoder's last unit of a part to the playlist that lists it.",
-                )
-                .buckets(LATENESS.to_vec()),
+            broadcasts_active: add(registry, active)?,
+            parts: by("packager_parts_total", "Parts published, by kind of track.", "kind")?,
+            segments: by("packager_segments_total", "Segments completed, by kind of track.", "kind")?,
+            publish_lateness: seconds(
+                "packager_publish_lateness_seconds",
+                "Time from the encoder's last unit of a part to the playlist that lists it.",
+                &LATENESS,
             )?,
-            discarded: by("headwater_packager_discarded_total", "Coded units left out, by reason.", "reason")?,
-            holes: IntCounter::new("headwater_packager_holes_total", "Holes in the output's timeline.")?,
-            transcoder_restarts: IntCounter::new(
-                "headwater_transcoder_restarts_total",
+            discarded: by("packager_discarded_total", "Coded units left out, by reason.", "reason")?,
+            holes: counter("packager_holes_total", "Holes in the output's timeline.")?,
+            transcoder_restarts: counter(
+                "transcoder_restarts_total",
                 "Transcode workers that were started again after they died or hung.",
             )?,
-            transcoder_failures: IntCounter::new(
-                "headwater_transcoder_failures_total",
+            transcoder_failures: counter(
+                "transcoder_failures_total",
                 "Broadcasts that ended because their worker could not be kept alive.",
             )?,
-            transcoder_busy: Counter::new(
-                "headwater_transcoder_busy_seconds_total",
-                "Time that transcode workers spent working.",
+            transcoder_busy: sum("transcoder_busy_seconds_total", "Time that transcode workers spent working.")?,
+            transcoder_media: sum("transcoder_media_seconds_total", "Media that transcode workers worked through.")?,
+            transcoder_pictures: by(
+                "transcoder_pictures_total",
+                "Pictures that transcode workers decoded, encoded, repeated or skipped.",
+                "picture",
             )?,
-            transcoder_media: Counter::new(
-                "headwater_transcoder_media_seconds_total",
-                "Media that transcode workers worked through.",
+            transcoder_lag: seconds(
+                "transcoder_lag_seconds",
+                "Media between what a transcoder was last given and what it last put out, at each part.",
+                &LAG,
             )?,
         })
     }
 
     /// Counts a unit left out. Words that a worker made up are counted as `other`.
     pub fn discard(&self, reason: &str) {
-        const KNOWN: [&str; 9] = [
-            "corrupt",
-            "before_keyframe",
-            "late",
-            "unsupported",
-            "before_start",
-            "not_random_access",
-            "overlap",
-            "no_configuration",
-            "unwritable",
-        ];
-        let reason = KNOWN.into_iter().find(|&known| known == reason);
+        let reason = REASONS.into_iter().find(|&known| known == reason);
         self.discarded.with_label_values(&[reason.unwrap_or("other")]).inc();
     }
+
+    /// Counts `count` pictures to which `what` of [`PICTURES`] happened.
+    pub(crate) fn count_pictures(&self, what: &'static str, count: u64) {
+        self.transcoder_pictures.with_label_values(&[what]).inc_by(count);
+    }
+}
+
+fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
 }
 
 /// The label of a kind of track.

@@ -131,7 +131,7 @@ fn packaged(rate: FrameRate, video: &[Bytes], audio: &[Bytes], specific: Vec<u8>
     }
     outputs.sort_by_key(|(at, _)| *at);
     for (_, output) in outputs {
-        publisher.handle(output, Instant::now());
+        publisher.handle(output, MediaTime::ZERO, Instant::now());
     }
     let _ = publisher.end(Cause::Session(SessionEnd::Closed));
     live

@@ -65,7 +65,7 @@ impl Run {
     fn feed(&mut self, from: MediaTime, to: MediaTime) {
         let plan = self.publisher.as_ref().unwrap().plan();
         for output in support::outputs(&plan, from, to) {
-            self.publisher.as_mut().unwrap().handle(output, Instant::now());
+            self.publisher.as_mut().unwrap().handle(output, MediaTime::ZERO, Instant::now());
             self.collect();
         }
     }
@@ -351,7 +351,7 @@ fn a_rendition_that_had_nothing_before_the_restart_has_the_same_discontinuity_se
     let plan = run.publisher.as_ref().unwrap().plan();
     for output in support::outputs(&plan, MediaTime::ZERO, seconds(1)) {
         if matches!(&output, packager_transcode::wire::Output::Encoded { rendition: 0, .. }) {
-            run.publisher.as_mut().unwrap().handle(output, Instant::now());
+            run.publisher.as_mut().unwrap().handle(output, MediaTime::ZERO, Instant::now());
         }
     }
     assert!(run.listed.lock().unwrap().is_empty(), "not all renditions have a part");

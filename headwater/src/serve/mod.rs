@@ -30,6 +30,7 @@ use crate::console::say;
 use crate::control::ControlClient;
 use crate::doctor;
 use crate::exit::Exit;
+use crate::http::audience::Audience;
 use crate::http::pages;
 use crate::http::public::Public;
 use crate::http::server::Server;
@@ -37,6 +38,7 @@ use crate::media_port;
 use crate::node::Node;
 use crate::node::reporter::{self, Reports};
 use crate::ops::Ops;
+use crate::process;
 
 /// Publishers that wait for the node to take them; one beyond them waits in its own session.
 const ARRIVALS_QUEUE: usize = 16;
@@ -73,6 +75,7 @@ async fn bind(config: &Config) -> Result<Ports, Exit> {
         Exit::Unavailable(format!("{key}: cannot listen on {address}: {error}"))
     };
     let registry = Registry::new();
+    process::register(&registry).map_err(Exit::software)?;
     let ops = Ops::start(config.ops_listen(), registry.clone())?;
     let listen = config.http.listen;
     let server = Server::bind(listen, config.limits.connections_max, &registry)
@@ -146,8 +149,10 @@ async fn control_plane(config: &Config, database: &OpenDatabase, registry: &Regi
 /// Everything behind the public port.
 fn public(registry: &Registry, whip: &Whip, api: &ControlApi, directory: Directory) -> Result<Public, Exit> {
     let origin = Origin::new(directory.clone(), registry).map_err(Exit::software)?;
+    let audience = Audience::register(registry).map_err(Exit::software)?;
     Ok(Public {
         origin,
+        audience,
         whip: whip::router(whip.clone()),
         api: control_api::public_router(api.clone()),
         pages: pages::router(directory),

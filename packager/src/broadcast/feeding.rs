@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use packager_transcode::wire::Input;
 use schema::feed::next;
@@ -19,8 +19,31 @@ pub(super) struct Feeding {
     /// What was looked at before the first transcoder began.
     first: VecDeque<AccessUnit>,
     keyframe: Arc<Notify>,
-    newest: MediaTime,
-    fed: Arc<AtomicU64>,
+    fed: Arc<Offered>,
+}
+
+/// What was offered to transcoders so far; the other task reads it.
+#[derive(Debug, Default)]
+pub(super) struct Offered {
+    units: AtomicU64,
+    newest: AtomicI64,
+}
+
+impl Offered {
+    /// How many units.
+    pub(super) fn units(&self) -> u64 {
+        self.units.load(Ordering::Relaxed)
+    }
+
+    /// The newest time.
+    pub(super) fn newest(&self) -> MediaTime {
+        MediaTime(self.newest.load(Ordering::Relaxed))
+    }
+
+    fn count(&self, unit: &AccessUnit) {
+        self.newest.fetch_max(unit.pts.0, Ordering::Relaxed);
+        self.units.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Why feeding stopped.
@@ -45,17 +68,17 @@ pub(super) struct Stops {
 
 impl Feeding {
     pub(super) fn new(feed: Box<dyn Feed>, first: Vec<AccessUnit>, keyframe: Arc<Notify>) -> Self {
-        Self { feed, first: first.into(), keyframe, newest: MediaTime::ZERO, fed: Arc::default() }
+        Self { feed, first: first.into(), keyframe, fed: Arc::default() }
     }
 
-    /// Counts the units that were offered to a transcoder.
-    pub(super) fn fed(&self) -> Arc<AtomicU64> {
+    /// What was offered to transcoders, as it grows.
+    pub(super) fn fed(&self) -> Arc<Offered> {
         Arc::clone(&self.fed)
     }
 
     /// The newest time that was offered to a transcoder.
     pub(super) fn newest(&self) -> MediaTime {
-        self.newest
+        self.fed.newest()
     }
 
     /// A new transcoder begins with what comes next, and needs a keyframe.
@@ -103,8 +126,7 @@ impl Feeding {
     }
 
     async fn offer(&mut self, input: &mut dyn TranscoderInput, unit: AccessUnit, stops: &Stops) -> Result<(), Fed> {
-        self.newest = self.newest.max(unit.pts);
-        self.fed.fetch_add(1, Ordering::Relaxed);
+        self.fed.count(&unit);
         tokio::select! {
             biased;
             () = stops.gone.cancelled() => Err(Fed::Gone),

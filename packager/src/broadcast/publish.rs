@@ -139,8 +139,8 @@ impl Publisher {
         self.metrics.clone()
     }
 
-    /// Takes one word of the transcoder, heard at `now`.
-    pub fn handle(&mut self, output: Output, now: Instant) -> Flow {
+    /// Takes one word of the transcoder, heard at `now`, when media up to `fed` had been given to it.
+    pub fn handle(&mut self, output: Output, fed: MediaTime, now: Instant) -> Flow {
         match output {
             Output::AudioConfig { rendition, config } => {
                 if let Some(track) = self.tracks.get_mut(usize::from(rendition)) {
@@ -148,7 +148,7 @@ impl Publisher {
                 }
             }
             Output::Encoded { rendition, unit } => {
-                self.encoded(usize::from(rendition), &unit, now);
+                self.encoded(usize::from(rendition), &unit, fed, now);
             }
             Output::SourceSize { width, height } => self.status.send_modify(|status| {
                 status.source_size = Some(PictureSize { width, height });
@@ -165,7 +165,7 @@ impl Publisher {
         Flow::On
     }
 
-    fn encoded(&mut self, index: usize, unit: &AccessUnit, now: Instant) {
+    fn encoded(&mut self, index: usize, unit: &AccessUnit, fed: MediaTime, now: Instant) {
         let Some(track) = self.tracks.get_mut(index) else {
             self.metrics.discard("other");
             return;
@@ -175,6 +175,7 @@ impl Publisher {
             self.list(now);
             let late = Instant::now().saturating_duration_since(now);
             self.metrics.publish_lateness.observe(late.as_secs_f64());
+            self.metrics.transcoder_lag.observe((fed - unit.pts).as_seconds().max(0.0));
         }
     }
 
@@ -229,6 +230,14 @@ impl Publisher {
         let media = now.media - before.media;
         self.metrics.transcoder_busy.inc_by(std::time::Duration::from_micros(busy).as_secs_f64());
         self.metrics.transcoder_media.inc_by(media.as_seconds().max(0.0));
+        for (what, now, before) in [
+            ("decoded", now.pictures_decoded, before.pictures_decoded),
+            ("encoded", now.pictures_encoded, before.pictures_encoded),
+            ("repeated", now.pictures_repeated, before.pictures_repeated),
+            ("skipped", now.pictures_skipped, before.pictures_skipped),
+        ] {
+            self.metrics.count_pictures(what, now.saturating_sub(before));
+        }
     }
 
     /// The transcoder died: closes what is open, and plans a new one from the next instant of the

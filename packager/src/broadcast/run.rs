@@ -1,7 +1,6 @@
 //! Owns both tasks of a broadcast, and starts the transcoder again when it dies.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use packager_transcode::wire::Output;
@@ -10,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::feeding::{Fed, Feeding, Stops};
+use super::feeding::{Fed, Feeding, Offered, Stops};
 use super::publish::{Flow, Publisher};
 use super::restarts::Restarts;
 use super::transcoding::{Ends, TranscoderOutput, Transcoding};
@@ -103,13 +102,13 @@ async fn live(
     let gone = CancellationToken::new();
     let hurry = CancellationToken::new();
     let stops = Stops { cancel: cancel.clone(), gone: gone.clone() };
-    let fed_units = feeding.fed();
+    let fed = feeding.fed();
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let (feeding, fed) = feeding.run(input, stops).await;
         Done::Feeding(feeding, fed)
     });
-    tasks.spawn(publishing(publisher, output, fed_units, hurry.clone()));
+    tasks.spawn(publishing(publisher, output, fed, hurry.clone()));
     let (mut fed_side, mut published_side) = (None, None);
     let mut deadline = None;
     while fed_side.is_none() || published_side.is_none() {
@@ -142,15 +141,15 @@ async fn live(
 async fn publishing(
     mut publisher: Box<Publisher>,
     mut output: Box<dyn TranscoderOutput>,
-    fed: Arc<AtomicU64>,
+    fed: Arc<Offered>,
     hurry: CancellationToken,
 ) -> Done {
-    let mut fed_before = fed.load(Ordering::Relaxed);
+    let mut fed_before = fed.units();
     let flow = loop {
         let next: Option<Output> = tokio::select! {
             biased;
             next = timeout(HANG, output.next()) => {
-                let fed_now = fed.load(Ordering::Relaxed);
+                let fed_now = fed.units();
                 let Ok(next) = next else {
                     if fed_now > fed_before {
                         break Flow::Hung;
@@ -163,7 +162,7 @@ async fn publishing(
             () = hurry.cancelled() => break Flow::Hung,
         };
         let Some(next) = next else { break Flow::Gone };
-        match publisher.handle(next, std::time::Instant::now()) {
+        match publisher.handle(next, fed.newest(), std::time::Instant::now()) {
             Flow::On => {}
             flow => break flow,
         }
