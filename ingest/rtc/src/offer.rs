@@ -3,10 +3,14 @@
 //! Pure: text in, [`Offer`] or a refusal out. Nothing of the publisher's text goes any further
 //! than this module; the WebRTC crate only sees what [`crate::answer`] writes anew.
 
-use schema::{Codec, TrackKind};
+use schema::TrackKind;
 
 use crate::OfferError;
 use crate::sdp::{Block, blocks};
+
+mod codec;
+
+pub(crate) use codec::{Format, PacketizationMode};
 
 /// The header extension by which a sender numbers its packets for congestion control.
 pub(crate) const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
@@ -75,31 +79,6 @@ pub(crate) struct Section {
     pub(crate) rtx_ssrc: Option<u32>,
 }
 
-/// A coding with its parameters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// RFC 6184.
-    H264 {
-        /// `packetization-mode`.
-        mode: PacketizationMode,
-        /// `profile-level-id`, six hexadecimal digits.
-        profile: Option<String>,
-        /// `level-asymmetry-allowed`, repeated as offered.
-        asymmetry: Option<u8>,
-    },
-    /// RFC 7587.
-    Opus,
-}
-
-/// RFC 6184 6.2 and 6.3; the interleaved mode is not for real time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PacketizationMode {
-    /// One packet is one NAL unit.
-    Single,
-    /// NAL units may be aggregated or split.
-    NonInterleaved,
-}
-
 /// The kinds of RTCP feedback that were offered for a payload type, and `rtcp-rsize`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Feedback {
@@ -111,24 +90,6 @@ pub(crate) struct Feedback {
     pub(crate) transport_cc: bool,
     /// Reduced-size RTCP (RFC 5506).
     pub(crate) reduced_size: bool,
-}
-
-impl Format {
-    /// The codec's name in our own words.
-    pub(crate) fn codec(&self) -> Codec {
-        match self {
-            Self::H264 { .. } => Codec::H264,
-            Self::Opus => Codec::Opus,
-        }
-    }
-
-    /// Ticks of the RTP clock in one second.
-    pub(crate) fn clock_rate(&self) -> u32 {
-        match self {
-            Self::H264 { .. } => 90_000,
-            Self::Opus => 48_000,
-        }
-    }
 }
 
 impl Offer {
@@ -258,10 +219,10 @@ fn section(session: &Block<'_>, block: &Block<'_>) -> Result<Section, OfferError
         return Err(unacceptable("a section has no a=rtcp-mux"));
     }
     let (payload, format) = match line.kind {
-        TrackKind::Video => h264(block, &line.payloads),
-        TrackKind::Audio => opus(block, &line.payloads),
+        TrackKind::Video => codec::h264(block, &line.payloads),
+        TrackKind::Audio => codec::opus(block, &line.payloads),
     }?;
-    let rtx = retransmission(block, &line.payloads, payload);
+    let rtx = codec::retransmission(block, &line.payloads, payload);
     let transport_cc = extension(block, TRANSPORT_CC);
     let (ssrc, rtx_ssrc) = sources(block);
     Ok(Section {
@@ -331,48 +292,6 @@ fn mid(block: &Block<'_>) -> Result<String, OfferError> {
     } else {
         Err(malformed("an a=mid is not a token"))
     }
-}
-
-/// The first H.264 with packetization-mode 1, else the first with mode 0 (RFC 6184 8.1).
-fn h264(block: &Block<'_>, payloads: &[u8]) -> Result<(u8, Format), OfferError> {
-    let of_mode = |wanted: &str| {
-        payloads.iter().copied().find(|payload| {
-            block.is_mapped(*payload, "h264/90000")
-                && block.parameter(*payload, "packetization-mode").unwrap_or("0") == wanted
-        })
-    };
-    let (payload, mode) = of_mode("1")
-        .map(|payload| (payload, PacketizationMode::NonInterleaved))
-        .or_else(|| of_mode("0").map(|payload| (payload, PacketizationMode::Single)))
-        .ok_or_else(|| OfferError::Codec("video: H.264 is needed".to_owned()))?;
-    let hex = |id: &&str| id.len() == 6 && id.bytes().all(|b| b.is_ascii_hexdigit());
-    let format = Format::H264 {
-        mode,
-        profile: block.parameter(payload, "profile-level-id").filter(hex).map(str::to_ascii_lowercase),
-        asymmetry: match block.parameter(payload, "level-asymmetry-allowed") {
-            Some("1") => Some(1),
-            Some("0") => Some(0),
-            _ => None,
-        },
-    };
-    Ok((payload, format))
-}
-
-fn opus(block: &Block<'_>, payloads: &[u8]) -> Result<(u8, Format), OfferError> {
-    payloads
-        .iter()
-        .copied()
-        .find(|payload| block.is_mapped(*payload, "opus/48000"))
-        .map(|payload| (payload, Format::Opus))
-        .ok_or_else(|| OfferError::Codec("audio: Opus is needed".to_owned()))
-}
-
-fn retransmission(block: &Block<'_>, payloads: &[u8], media: u8) -> Option<u8> {
-    payloads.iter().copied().find(|payload| {
-        *payload != media
-            && block.is_mapped(*payload, "rtx/")
-            && block.parameter(*payload, "apt").and_then(|apt| apt.parse().ok()) == Some(media)
-    })
 }
 
 /// The id of a header extension that the publisher may send, in the one-byte form (RFC 8285 4.2).
