@@ -2,8 +2,9 @@
 //!
 //! Pure. Both are written from the [`Offer`] alone, so that no text of a publisher passes through.
 
-use std::fmt::Write;
 use std::net::SocketAddr;
+
+use schema::TrackKind;
 
 use crate::offer::{DtlsRole, Fingerprint, Format, Offer, PacketizationMode, Section, TRANSPORT_CC};
 
@@ -83,6 +84,7 @@ pub(crate) fn inner_offer(offer: &Offer) -> String {
 pub(crate) fn inner_parameters(format: &Format) -> &'static str {
     match format {
         Format::H264 { .. } => "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+        Format::Vp8 | Format::Vp9 { .. } | Format::Av1 { .. } => "",
         Format::Opus => "minptime=10;useinbandfec=1",
     }
 }
@@ -99,9 +101,9 @@ fn head(offer: &Offer, session: u32) -> String {
 }
 
 fn media(section: &Section) -> String {
-    let kind = match section.format {
-        Format::H264 { .. } => "video",
-        Format::Opus => "audio",
+    let kind = match section.kind {
+        TrackKind::Video => "video",
+        TrackKind::Audio => "audio",
     };
     let rtx = section.rtx.map(|rtx| format!(" {rtx}")).unwrap_or_default();
     format!("m={kind} 9 {} {}{rtx}", section.protocol, section.payload)
@@ -109,12 +111,15 @@ fn media(section: &Section) -> String {
 
 fn codec(sdp: &mut String, section: &Section, parameters: &str) {
     let payload = section.payload;
-    let name = match section.format {
-        Format::H264 { .. } => "H264/90000",
-        Format::Opus => "opus/48000/2",
+    let channels = match section.kind {
+        TrackKind::Video => "",
+        TrackKind::Audio => "/2",
     };
-    line(sdp, &format!("a=rtpmap:{payload} {name}"));
-    line(sdp, &format!("a=fmtp:{payload} {parameters}"));
+    let (encoding, rate) = (section.format.encoding(), section.format.clock_rate());
+    line(sdp, &format!("a=rtpmap:{payload} {encoding}/{rate}{channels}"));
+    if !parameters.is_empty() {
+        line(sdp, &format!("a=fmtp:{payload} {parameters}"));
+    }
     let cc = section.feedback.transport_cc && section.transport_cc.is_some();
     let kinds = [(section.feedback.nack, "nack"), (section.feedback.pli, "nack pli"), (cc, "transport-cc")];
     for (_, kind) in kinds.into_iter().filter(|(offered, _)| *offered) {
@@ -129,25 +134,35 @@ fn codec(sdp: &mut String, section: &Section, parameters: &str) {
     }
 }
 
-/// Without `stereo=1` browsers send one channel (RFC 7587 6.1).
+/// What identifies the coding is repeated as offered (RFC 8829 5.3.1). Without `stereo=1` browsers
+/// send one channel (RFC 7587 6.1).
 fn answered_parameters(format: &Format) -> String {
-    let (mode, profile, asymmetry) = match format {
-        Format::Opus => return "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1".to_owned(),
-        Format::H264 { mode, profile, asymmetry } => (mode, profile, asymmetry),
-    };
-    let mode = match mode {
-        PacketizationMode::Single => 0,
-        PacketizationMode::NonInterleaved => 1,
-    };
-    let mut text = format!("packetization-mode={mode}");
-    if let Some(asymmetry) = asymmetry {
-        text = format!("level-asymmetry-allowed={asymmetry};{text}");
+    match format {
+        Format::H264 { mode, profile, asymmetry } => {
+            let mode = match mode {
+                PacketizationMode::Single => "0",
+                PacketizationMode::NonInterleaved => "1",
+            };
+            joined([
+                ("level-asymmetry-allowed", asymmetry.map(|value| value.to_string())),
+                ("packetization-mode", Some(mode.to_owned())),
+                ("profile-level-id", profile.clone()),
+            ])
+        }
+        Format::Vp8 => String::new(),
+        Format::Vp9 { profile } => joined([("profile-id", profile.map(|value| value.to_string()))]),
+        Format::Av1 { profile, level, tier } => joined(
+            [("level-idx", level), ("profile", profile), ("tier", tier)]
+                .map(|(name, value)| (name, value.map(|value| value.to_string()))),
+        ),
+        Format::Opus => "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1".to_owned(),
     }
-    if let Some(profile) = profile {
-        // Writing to a String cannot fail.
-        let _ = write!(text, ";profile-level-id={profile}");
-    }
-    text
+}
+
+/// Those parameters that have a value, as in `a=fmtp`.
+fn joined<const N: usize>(parameters: [(&str, Option<String>); N]) -> String {
+    let given = parameters.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+    given.collect::<Vec<_>>().join(";")
 }
 
 /// Host candidates of component 1 (RFC 8839 5.1, RFC 8445 5.1.2.1), in falling priority.

@@ -67,6 +67,20 @@ fn opus_is_answered_in_stereo_and_h264_with_its_own_profile() {
     assert!(answer.contains("a=setup:active\r\n"));
 }
 
+/// RFC 7741 6.1, RFC 9628 6.1, RTP Payload Format for AV1 7.2: a receiver's profile is that of the offer.
+#[test]
+fn other_codecs_are_answered_with_the_parameters_that_identify_them() {
+    let of = |coding: &str, parameters: &str| {
+        let text = OBS.replace("H264/90000", &format!("{coding}/90000"));
+        let fmtp = text.lines().find(|l| l.starts_with("a=fmtp:96")).expect("in the offer").to_owned();
+        answered(&text.replace(&fmtp, &format!("a=fmtp:96 {parameters}")))
+    };
+    assert!(!of("VP8", "max-fr=30").contains("a=fmtp:96"));
+    assert!(of("VP9", "profile-id=2;x=1").contains("a=rtpmap:96 VP9/90000\r\na=fmtp:96 profile-id=2\r\n"));
+    let av1 = of("AV1", "level-idx=8; profile=0;tier=0");
+    assert!(av1.contains("a=rtpmap:96 AV1/90000\r\na=fmtp:96 level-idx=8;profile=0;tier=0\r\n"));
+}
+
 #[test]
 fn only_offered_feedback_is_answered() {
     let ffmpeg = answered(FFMPEG);

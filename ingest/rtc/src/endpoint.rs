@@ -314,9 +314,9 @@ fn media_engine(offer: &Offer) -> webrtc::error::Result<MediaEngine> {
 }
 
 fn media_codec(section: &Section) -> RTCRtpCodecParameters {
-    let (mime_type, channels) = match section.kind {
-        TrackKind::Video => ("video/H264", 0),
-        TrackKind::Audio => ("audio/opus", 2),
+    let (kind, channels) = match section.kind {
+        TrackKind::Video => ("video", 0),
+        TrackKind::Audio => ("audio", 2),
     };
     let offered = [
         (section.feedback.nack, "nack", ""),
@@ -327,7 +327,7 @@ fn media_codec(section: &Section) -> RTCRtpCodecParameters {
         |(_, typ, parameter): (bool, &str, &str)| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() };
     RTCRtpCodecParameters {
         rtp_codec: RTCRtpCodec {
-            mime_type: mime_type.to_owned(),
+            mime_type: format!("{kind}/{}", section.format.encoding()),
             clock_rate: section.format.clock_rate(),
             channels,
             sdp_fmtp_line: inner_parameters(&section.format).to_owned(),

@@ -218,10 +218,7 @@ fn section(session: &Block<'_>, block: &Block<'_>) -> Result<Section, OfferError
     if block.get("rtcp-mux").is_none() && block.get("rtcp-mux-only").is_none() {
         return Err(unacceptable("a section has no a=rtcp-mux"));
     }
-    let (payload, format) = match line.kind {
-        TrackKind::Video => codec::h264(block, &line.payloads),
-        TrackKind::Audio => codec::opus(block, &line.payloads),
-    }?;
+    let (payload, format) = codec::choose(block, line.kind, &line.payloads)?;
     let rtx = codec::retransmission(block, &line.payloads, payload);
     let transport_cc = extension(block, TRANSPORT_CC);
     let (ssrc, rtx_ssrc) = sources(block);

@@ -56,6 +56,64 @@ fn aiortc_and_gstreamer_are_taken_too() {
     assert_eq!(video(&gstreamer).mid, "video1");
 }
 
+/// A video section that lists these codings in this order.
+fn listing(codings: &[&str]) -> String {
+    let (session, rest) = OBS.split_once("m=audio").expect("a section");
+    let (_, video) = rest.split_once("m=video").expect("a section");
+    let kept: Vec<&str> = video.lines().skip(1).filter(|l| !l.contains("rtpmap") && !l.contains("fmtp")).collect();
+    let numbered = || (100..).zip(codings);
+    let payloads: Vec<String> = numbered().map(|(payload, _): (u8, _)| payload.to_string()).collect();
+    let maps = numbered().map(|(payload, coding)| match coding.split_once(' ') {
+        Some((name, parameters)) => format!("a=rtpmap:{payload} {name}/90000\na=fmtp:{payload} {parameters}\n"),
+        None => format!("a=rtpmap:{payload} {coding}/90000\n"),
+    });
+    let session = session.replace("a=group:BUNDLE 0 1\n", "");
+    let (payloads, maps) = (payloads.join(" "), maps.collect::<String>());
+    format!("{session}m=video 9 UDP/TLS/RTP/SAVPF {payloads}\n{}\n{maps}", kept.join("\n"))
+}
+
+const MODE_0: &str = "H264 packetization-mode=0;profile-level-id=42001f";
+const MODE_1: &str = "H264 packetization-mode=1;profile-level-id=640c1f";
+const HIGH_10: &str = "H264 packetization-mode=1;profile-level-id=6e001f";
+const VP9_10_BITS: &str = "VP9 profile-id=2";
+
+/// RFC 3264 6.1; VP8 first is what browsers list when nobody has chosen.
+#[test]
+fn the_publishers_order_rules_but_for_vp8_before_h264() {
+    let cases: [(&[&str], usize); 13] = [
+        (&["VP8"], 0),
+        (&["VP9 profile-id=0"], 0),
+        (&["AV1 level-idx=5;profile=0;tier=0"], 0),
+        (&["AV1", MODE_1, "VP8"], 0),
+        (&["VP9", "VP8", MODE_1], 0),
+        (&[MODE_1, "VP8"], 0),
+        (&["VP8", MODE_0, MODE_1, "AV1"], 2),
+        (&["VP8", "VP9", "AV1"], 0),
+        (&["H265", "VP8"], 1),
+        (&[MODE_0, "VP8"], 0),
+        (&[VP9_10_BITS, "VP8"], 1),
+        (&[HIGH_10, MODE_0], 1),
+        (&["VP8", HIGH_10], 0),
+    ];
+    for (codings, expected) in cases {
+        let offer = offer(&listing(codings));
+        assert_eq!(usize::from(video(&offer).payload), 100 + expected, "{codings:?}");
+    }
+}
+
+#[test]
+fn a_rare_profile_is_taken_where_there_is_nothing_else() {
+    for coding in [VP9_10_BITS, HIGH_10, "AV1 profile=1"] {
+        assert_eq!(video(&offer(&listing(&[coding]))).payload, 100);
+    }
+}
+
+#[test]
+fn hevc_alone_is_refused_by_its_name() {
+    let refusal = Offer::parse(&listing(&["H265"])).expect_err("no codec of ours");
+    assert!(refusal.to_string().contains("HEVC"), "{refusal}");
+}
+
 #[test]
 fn packetization_mode_0_is_taken_where_there_is_no_other() {
     let text = OBS.replace("packetization-mode=1;", "");
@@ -147,7 +205,7 @@ fn what_a_whip_server_must_not_take_is_unacceptable() {
 #[test]
 fn a_section_without_a_codec_of_ours_is_refused_as_such() {
     let changes = [
-        ("H264/90000", "VP8/90000"),
+        ("H264/90000", "H263/90000"),
         ("packetization-mode=1", "packetization-mode=2"),
         ("OPUS/48000/2", "PCMU/8000"),
         ("a=rtpmap:96", "a=rtpmap:97"),

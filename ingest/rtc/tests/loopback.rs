@@ -398,9 +398,21 @@ async fn the_offers_of_real_publishers_are_answered() {
 }
 
 #[tokio::test]
+async fn each_video_codec_of_browsers_is_negotiated() {
+    let endpoint = endpoint().await;
+    for (name, codec) in [("VP8", Codec::Vp8), ("VP9", Codec::Vp9), ("AV1", Codec::Av1)] {
+        let offer = include_str!("offers/obs.sdp").replace("H264", name);
+        let (answer, receiver) = endpoint.receive(&offer).await.expect(name);
+        assert!(answer.contains(&format!("a=rtpmap:96 {name}/90000\r\n")), "{answer}");
+        let video = receiver.tracks().iter().find(|track| track.kind == TrackKind::Video).expect("negotiated");
+        assert_eq!((video.codec, video.clock_rate), (codec, 90_000));
+    }
+}
+
+#[tokio::test]
 async fn a_refused_offer_leaves_nothing_behind() {
     let endpoint = endpoint().await;
-    let offer = include_str!("offers/obs.sdp").replace("H264", "VP8");
+    let offer = include_str!("offers/obs.sdp").replace("H264", "H265");
     let refusal = endpoint.receive(&offer).await.err();
     assert!(matches!(refusal, Some(OfferError::Codec(_))));
     assert_eq!(endpoint.counters().open_peers.load(Ordering::Relaxed), 0);
