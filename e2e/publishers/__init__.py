@@ -100,6 +100,14 @@ def aiortc(whip, key, *options):
     return Publisher("aiortc", [sys.executable, HERE / "aiortc_publisher.py", whip, *options], {"STREAM_KEY": key})
 
 
+def obs_like(whip, key, clip, duration=None):
+    """A client in the shape of OBS; sends a clip of `clip.py` and ignores PLI."""
+    command = [tools.node(), HERE / "obs_like.mjs", whip, "--video", clip.video_frames, "--audio", clip.audio_frames]
+    if duration:
+        command += ["--duration", duration]
+    return Publisher("obs-like", command, {"STREAM_KEY": key})
+
+
 def wait_event(publisher, event, seconds=20):
     """The JSON line of that event that a scripted publisher printed."""
 

@@ -1,0 +1,138 @@
+"""Reads back what `publishers.clip` put into pictures and sound: flashes, beeps and picture numbers.
+
+    python -m judges.flashes VIDEO.mp4 AUDIO.mp4
+
+prints as JSON how far each flash stands from its beep, and how many pictures of their own there are. Times
+are those of the media, in seconds; a skew is positive where the picture is late.
+"""
+
+import json
+import statistics
+import sys
+from dataclasses import dataclass
+
+import av
+import numpy
+
+from publishers import clip
+
+# Of the way from the darkest to the brightest picture, and from silence to the loudest sample.
+LUMA_LEVEL = 0.5
+SOUND_LEVEL = 0.3
+# A mark begins behind so much of its absence.
+QUIET_S = 0.4
+# A flash and a beep that belong together are nearer than this.
+PAIR_S = 0.45
+
+
+@dataclass(frozen=True)
+class Skew:
+    """How far flashes stand from their beeps, in seconds, in their order."""
+
+    pairs: list
+
+    def median(self):
+        return statistics.median(abs(skew) for skew in self.pairs)
+
+    def most(self):
+        return max(abs(skew) for skew in self.pairs)
+
+    def __str__(self):
+        return (f"{len(self.pairs)} flashes with beeps, skew median {1_000 * self.median():.1f} ms, "
+                f"most {1_000 * self.most():.1f} ms, mean {1_000 * statistics.mean(self.pairs):+.1f} ms")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Every picture of a rendition: its time, its brightness without the strip, its number."""
+
+    times: list
+    lumas: list
+    numbers: list
+
+    def flashes(self):
+        return _onsets(self.times, self.lumas, _between(self.lumas, LUMA_LEVEL))
+
+    def distinct(self, period=clip.FRAMES):
+        """How many different pictures there are, where the numbers begin anew after `period`."""
+        seen, base, last = set(), 0, None
+        for number in self.numbers:
+            if last is not None and number < last - period / 2:
+                base += period
+            elif last is not None and number > last + period / 2:
+                base -= period
+            last = number
+            seen.add(base + number)
+        return len(seen)
+
+
+def _between(values, level):
+    low, high = min(values), max(values)
+    return low + level * (high - low)
+
+
+def _onsets(times, values, threshold):
+    """When values rise over the threshold, after a time below it."""
+    found, low_since = [], None
+    for time, value in zip(times, values):
+        if value <= threshold:
+            low_since = time if low_since is None else low_since
+        else:
+            if low_since is not None and time - low_since >= QUIET_S:
+                found.append(time)
+            low_since = None
+    return found
+
+
+def read_pictures(path):
+    times, lumas, numbers = [], [], []
+    with av.open(str(path)) as file:
+        for frame in file.decode(video=0):
+            luma = frame.to_ndarray(format="gray")
+            strip = frame.height - frame.height // clip.STRIP
+            times.append(frame.time)
+            lumas.append(float(luma[:strip].mean()))
+            numbers.append(_number(luma[strip:]))
+    return Pictures(times, lumas, numbers)
+
+
+def _number(strip):
+    height, width = strip.shape
+    row = strip[height // 3:height - height // 3].mean(axis=0)
+    blocks = [row[(2 * bit + 1) * width // (2 * clip.BITS)] for bit in range(clip.BITS)]
+    return sum(1 << bit for bit, value in enumerate(blocks) if value > 128)
+
+
+def read_beeps(path):
+    """When beeps begin."""
+    times, samples = [], []
+    with av.open(str(path)) as file:
+        for frame in file.decode(audio=0):
+            samples.append(numpy.abs(frame.to_ndarray()).max(axis=0))
+            times.append(frame.time + numpy.arange(frame.samples) / frame.sample_rate)
+    values, times = numpy.concatenate(samples), numpy.concatenate(times)
+    # The loudest of each millisecond: a wave is below the threshold twice in its period.
+    block = clip.SAMPLE_RATE // clip.BEEP_HZ
+    count = len(values) // block
+    values, times = values[:count * block].reshape(count, block).max(axis=1), times[:count * block:block]
+    return _onsets(times.tolist(), values.tolist(), SOUND_LEVEL * float(values.max()))
+
+
+def skew(flashes, beeps):
+    """Pairs each flash with the beep nearest to it."""
+    nearest = (min(beeps, key=lambda beep: abs(beep - flash)) - flash for flash in flashes) if beeps else ()
+    pairs = [-distance for distance in nearest if abs(distance) < PAIR_S]
+    assert pairs, f"no flash has a beep: {len(flashes)} flashes, {len(beeps)} beeps"
+    return Skew(pairs)
+
+
+def main():
+    video, audio = sys.argv[1:]
+    pictures = read_pictures(video)
+    found = skew(pictures.flashes(), read_beeps(audio))
+    print(json.dumps({"pictures": pictures.distinct(), "pairs": len(found.pairs), "skew_median_ms": 1_000 * found.median(),
+                      "skew_max_ms": 1_000 * found.most()}))
+
+
+if __name__ == "__main__":
+    main()
