@@ -1,7 +1,8 @@
 # Everything a developer or operator types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup web build run test test-rust test-web test-e2e check bench-core bench-ladder clean
+.PHONY: help setup web build run test test-rust test-web test-e2e check \
+	bench-core bench-ladder bench-origin bench-latency bench-ingest bench-soak clean
 
 LOCAL := $(CURDIR)/.local
 export PATH := $(LOCAL)/bin:$(PATH)
@@ -56,6 +57,11 @@ bench-core: ## Speed of the pure parts (criterion)
 bench-ladder: web ## CPU of the ladder against the ffmpeg command
 	cargo build --release
 	benches/ladder
+
+bench-origin: web ## CPU of the viewers' side against nginx, and held reloads
+	@scripts/setup --benches
+	cargo build --release
+	benches/origin
 
 clean: ## Removes what was built
 	rm -rf target web/out web/.next web/node_modules

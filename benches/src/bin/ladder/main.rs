@@ -6,7 +6,6 @@
 //! too, as a cheaper encoder is no faster one. JSON goes to standard output, a table to standard error.
 #![allow(clippy::print_stdout)] // its result is what it prints
 
-mod machine;
 mod peer;
 mod quality;
 mod report;
@@ -16,6 +15,7 @@ mod worker;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use benches::machine::{self, Usage};
 use clap::Parser;
 use packager::ladder::{self, Rendition};
 use packager::timing::Timing;
@@ -23,7 +23,6 @@ use packager_transcode::wire::Plan;
 use schema::MediaTime;
 use schema::ladder::{FrameRate, Ladder, LatencyProfile};
 
-use machine::Usage;
 use peer::Graph;
 use report::{Report, Round};
 use source::Source;

@@ -1,18 +1,15 @@
 //! What came out, for machines and for people.
 
 use anyhow::Result;
+use benches::machine::{IDLE_MIN, Machine, OTHERS_MAX, Usage};
+use benches::summary::median;
 use schema::MediaTime;
 use serde::Serialize;
 
 use crate::Setup;
-use crate::machine::{Machine, Usage};
 use crate::peer::{self, Graph};
 use crate::quality::Rung;
 
-/// A machine that is busier than this before a round has other things to do.
-const IDLE_MIN: f64 = 0.10;
-/// So does one of which others take more than this during a run.
-const OTHERS_MAX: f64 = 0.10;
 /// The worker may take as much CPU as the better `ffmpeg`.
 const RATIO_MAX: f64 = 1.0;
 /// A rung may look this much worse: nobody sees it.
@@ -161,23 +158,4 @@ fn void(rounds: &[Round], ssim: &[Rung]) -> Vec<String> {
     let unequal = ssim.iter().filter(|rung| rung.encoder_settings.is_none());
     let unequal = unequal.map(|rung| format!("the encoders of {} had different settings", rung.name));
     busy.chain(unequal).collect()
-}
-
-/// The middle one; of an even number the mean of both.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let (low, high) = (values.len().saturating_sub(1) / 2, values.len() / 2);
-    values.get(low).zip(values.get(high)).map_or(f64::NAN, |(low, high)| f64::midpoint(*low, *high))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median([3.0, 1.0, 2.0].into_iter()).to_bits(), 2.0_f64.to_bits());
-        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()).to_bits(), 2.5_f64.to_bits());
-    }
 }

@@ -15,7 +15,7 @@ const TICK_S: f64 = 0.01;
 
 /// What the figures belong to.
 #[derive(Debug, Serialize)]
-pub(crate) struct Machine {
+pub struct Machine {
     cores: usize,
     cpu: String,
     kernel: String,
@@ -23,7 +23,11 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn get() -> Result<Self> {
+    /// This one.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read, or there is no `ffmpeg`.
+    pub fn get() -> Result<Self> {
         let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
         let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
@@ -38,9 +42,14 @@ impl Machine {
     }
 }
 
+/// A machine that is busier than this before a round has other things to do.
+pub const IDLE_MIN: f64 = 0.10;
+/// So does one of which others take more than this during a run.
+pub const OTHERS_MAX: f64 = 0.10;
+
 /// What a child process took.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Usage {
+pub struct Usage {
     user_s: f64,
     system_s: f64,
     wall_s: f64,
@@ -50,7 +59,10 @@ pub(crate) struct Usage {
 
 impl Usage {
     /// Of the child processes that `run` starts and waits for.
-    pub(crate) fn of(run: impl FnOnce() -> Result<()>) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Those of `run`.
+    pub fn of(run: impl FnOnce() -> Result<()>) -> Result<Self> {
         let (before, began) = (Counters::get()?, Instant::now());
         run()?;
         let (after, wall) = (Counters::get()?, began.elapsed());
@@ -62,15 +74,21 @@ impl Usage {
         Ok(Self { user_s, system_s, wall_s: wall.as_secs_f64(), others })
     }
 
-    pub(crate) fn cpu_s(&self) -> f64 {
+    /// User and system time, in seconds.
+    #[must_use]
+    pub fn cpu_s(&self) -> f64 {
         self.user_s + self.system_s
     }
 
-    pub(crate) fn wall_s(&self) -> f64 {
+    /// How long it took, in seconds.
+    #[must_use]
+    pub fn wall_s(&self) -> f64 {
         self.wall_s
     }
 
-    pub(crate) fn others(&self) -> f64 {
+    /// The share of all cores' time that went to anybody else, 0 to 1.
+    #[must_use]
+    pub fn others(&self) -> f64 {
         self.others
     }
 }
@@ -103,15 +121,68 @@ fn seconds(time: TimeVal) -> Result<f64> {
 }
 
 /// The share of all cores' time that nobody used in the last second, 0 to 1.
+///
+/// # Errors
+/// `/proc/stat` cannot be read.
 #[allow(clippy::disallowed_methods)] // a stretch of real time is what is watched
-pub(crate) fn idle_share() -> Result<f64> {
+pub fn idle_share() -> Result<f64> {
     let before = Ticks::get()?;
     std::thread::sleep(WATCH);
     let after = Ticks::get()?;
     Ok((after.idle_s - before.idle_s) / (after.all_s - before.all_s).max(TICK_S))
 }
 
+/// A stretch of time, and how busy the machine was in it.
+#[derive(Debug)]
+pub struct Stretch {
+    began: Instant,
+    ticks: Ticks,
+}
+
+/// What became of a [`Stretch`].
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Busy {
+    /// How long it was.
+    pub wall_s: f64,
+    /// The share of all cores' time that nobody used, 0 to 1.
+    pub idle: f64,
+    /// The time that all cores were busy, in seconds.
+    pub busy_s: f64,
+    /// The time of all cores, in seconds.
+    pub all_s: f64,
+}
+
+impl Stretch {
+    /// Begins now.
+    ///
+    /// # Errors
+    /// `/proc/stat` cannot be read.
+    pub fn begin() -> Result<Self> {
+        Ok(Self { began: Instant::now(), ticks: Ticks::get()? })
+    }
+
+    /// Ends now.
+    ///
+    /// # Errors
+    /// `/proc/stat` cannot be read.
+    pub fn end(&self) -> Result<Busy> {
+        let now = Ticks::get()?;
+        let all_s = (now.all_s - self.ticks.all_s).max(TICK_S);
+        let idle_s = now.idle_s - self.ticks.idle_s;
+        Ok(Busy { wall_s: self.began.elapsed().as_secs_f64(), idle: idle_s / all_s, busy_s: all_s - idle_s, all_s })
+    }
+}
+
+impl Busy {
+    /// The share of all cores' time that went to others than those who took `ours_s` seconds, 0 to 1.
+    #[must_use]
+    pub fn others(&self, ours_s: f64) -> f64 {
+        ((self.busy_s - ours_s) / self.all_s).max(0.0)
+    }
+}
+
 /// The time of all cores together.
+#[derive(Debug)]
 struct Ticks {
     idle_s: f64,
     all_s: f64,
