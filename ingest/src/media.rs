@@ -9,7 +9,7 @@ use schema::{AccessUnit, Codec, MediaTime, TrackKind, UnixMicros};
 
 use crate::clock::{BroadcastClock, Ignored, Report, Zero};
 use crate::rtp::order::{JitterBuffer, Ordered};
-use crate::rtp::{Packet, Unit, h264, opus, order};
+use crate::rtp::{self, Depacketise, Packet, Unit, opus, order};
 
 /// All tracks of a session.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ pub struct TrackSetup {
 pub struct Counts {
     /// In the jitter buffer, in packets.
     pub order: order::Counts,
-    /// In the H.264 depacketiser; nothing for other codecs.
-    pub h264: h264::Counts,
+    /// In the depacketiser of a video track.
+    pub video: rtp::Counts,
     /// Audio packets refused as malformed or too long.
     pub malformed: u64,
 }
@@ -49,7 +49,7 @@ struct Track {
 
 #[derive(Debug)]
 enum Depacketiser {
-    H264(h264::Depacketiser),
+    Video(Box<dyn Depacketise>),
     Opus,
     /// Nothing that WebRTC can carry.
     None,
@@ -125,7 +125,7 @@ impl Media {
     #[must_use]
     pub fn wants_keyframe(&self) -> bool {
         self.tracks.iter().any(|track| match &track.depacketiser {
-            Depacketiser::H264(depacketiser) => depacketiser.wants_keyframe(),
+            Depacketiser::Video(depacketiser) => depacketiser.wants_keyframe(),
             Depacketiser::Opus | Depacketiser::None => false,
         })
     }
@@ -151,10 +151,10 @@ impl Media {
 
 impl Track {
     fn new(setup: TrackSetup) -> Self {
-        let depacketiser = match setup.codec {
-            Codec::H264 => Depacketiser::H264(h264::Depacketiser::new()),
-            Codec::Opus => Depacketiser::Opus,
-            Codec::Vp8 | Codec::Vp9 | Codec::Av1 | Codec::Aac => Depacketiser::None,
+        let depacketiser = match (rtp::depacketiser(setup.codec), setup.codec) {
+            (Some(video), _) => Depacketiser::Video(video),
+            (None, Codec::Opus) => Depacketiser::Opus,
+            (None, _) => Depacketiser::None,
         };
         Self { setup, order: JitterBuffer::new(), depacketiser, malformed: 0 }
     }
@@ -165,8 +165,8 @@ impl Track {
 
     fn depacketise(&mut self, ordered: Ordered, units: &mut Vec<Unit>) {
         match (&mut self.depacketiser, ordered) {
-            (Depacketiser::H264(video), Ordered::Packet(packet)) => video.push(&packet, units),
-            (Depacketiser::H264(video), Ordered::Gap { .. }) => video.gap(),
+            (Depacketiser::Video(video), Ordered::Packet(packet)) => video.push(&packet, units),
+            (Depacketiser::Video(video), Ordered::Gap { .. }) => video.gap(),
             (Depacketiser::Opus, Ordered::Packet(packet)) => match opus::unit(&packet) {
                 Ok(unit) => units.push(unit),
                 Err(opus::OpusError::Empty) => {}
@@ -177,11 +177,11 @@ impl Track {
     }
 
     fn take_counts(&mut self) -> Counts {
-        let h264 = match &mut self.depacketiser {
-            Depacketiser::H264(depacketiser) => depacketiser.take_counts(),
-            Depacketiser::Opus | Depacketiser::None => h264::Counts::default(),
+        let video = match &mut self.depacketiser {
+            Depacketiser::Video(depacketiser) => depacketiser.take_counts(),
+            Depacketiser::Opus | Depacketiser::None => rtp::Counts::default(),
         };
-        Counts { order: self.order.take_counts(), h264, malformed: std::mem::take(&mut self.malformed) }
+        Counts { order: self.order.take_counts(), video, malformed: std::mem::take(&mut self.malformed) }
     }
 }
 
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(seen, [(Codec::H264, at), (Codec::Opus, at)]);
         assert_eq!(media.zero(), Some(WALL));
         let (_, counts) = media.take_counts().next().unwrap();
-        assert_eq!((counts.order.received, counts.h264.withheld), (4 + 3, 1));
+        assert_eq!((counts.order.received, counts.video.withheld), (4 + 3, 1));
     }
 
     proptest! {

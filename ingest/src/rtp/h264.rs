@@ -8,13 +8,10 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Packet, Unit};
+use super::{Counts, Damage, Depacketise, Packet, UNIT_BYTES_MAX, Unit};
 use parameter_sets::ParameterSets;
 
 mod parameter_sets;
-
-/// The longest access unit, in bytes; a longer one is dropped as damaged.
-pub const UNIT_BYTES_MAX: usize = 4 << 20;
 
 /// NAL unit types (H.264 table 7-1) and packet types (RFC 6184 5.4).
 mod kind {
@@ -28,26 +25,6 @@ mod kind {
     pub(super) const LAST_SINGLE: u8 = 23;
     pub(super) const STAP_A: u8 = 24;
     pub(super) const FU_A: u8 = 28;
-}
-
-/// What was lost since the counts were last taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Units dropped as damaged: a fragment lost or misplaced, a bad length, too long.
-    pub corrupt: u64,
-    /// Whole units withheld, as decoding cannot start at them.
-    pub withheld: u64,
-    /// Packets of a kind we never negotiate: STAP-B, MTAP, FU-B and reserved types.
-    pub refused: u64,
-}
-
-/// Why a unit is damaged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Damage {
-    /// Its content breaks RFC 6184 or a bound.
-    Corrupt,
-    /// Its packet type was not negotiated.
-    Refused,
 }
 
 /// The unit under collection.
@@ -91,17 +68,11 @@ impl Depacketiser {
     pub fn new() -> Self {
         Self::default()
     }
+}
 
-    /// True while a keyframe is wanted, as nothing else can be decoded, and none is coming in.
-    #[must_use]
-    pub fn wants_keyframe(&self) -> bool {
-        self.waiting && !self.partial.as_ref().is_some_and(Partial::may_become_keyframe)
-    }
-
-    /// Takes the next packet in order; appends the units that it ends to `units`.
-    ///
+impl Depacketise for Depacketiser {
     /// A unit ends at its marker, or at the first packet with another timestamp (RFC 6184 5.1).
-    pub fn push(&mut self, packet: &Packet, units: &mut Vec<Unit>) {
+    fn push(&mut self, packet: &Packet, units: &mut Vec<Unit>) {
         let Some((&header, rest)) = packet.payload.split_first() else {
             return; // a probe
         };
@@ -123,8 +94,7 @@ impl Depacketiser {
         }
     }
 
-    /// Says that packets are missing before the next one.
-    pub fn gap(&mut self) {
+    fn gap(&mut self) {
         self.gap = true;
         self.waiting = true;
         if let Some(partial) = &mut self.partial {
@@ -132,11 +102,16 @@ impl Depacketiser {
         }
     }
 
-    /// What was lost since the last call.
-    pub fn take_counts(&mut self) -> Counts {
-        std::mem::take(&mut self.counts)
+    fn wants_keyframe(&self) -> bool {
+        self.waiting && !self.partial.as_ref().is_some_and(Partial::may_become_keyframe)
     }
 
+    fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+}
+
+impl Depacketiser {
     fn take_payload(&mut self, partial: &mut Partial, header: u8, rest: &[u8], payload: &Bytes) -> Result<(), Damage> {
         if header & 0x80 != 0 {
             return Err(Damage::Corrupt); // forbidden_zero_bit
@@ -212,7 +187,10 @@ impl Depacketiser {
             self.waiting = true;
         } else if partial.has_slice {
             self.give(partial, units);
-        } // else it held parameter sets only, and they are remembered
+        } else {
+            // Parameter sets only, and they are remembered; what was lost before them still is.
+            self.gap |= partial.after_gap && !partial.has_sps;
+        }
     }
 
     fn give(&mut self, partial: Partial, units: &mut Vec<Unit>) {

@@ -93,9 +93,9 @@ impl Metrics {
         add(&self.late, &kind, counts.order.late);
         add(&self.duplicated, &kind, counts.order.duplicated);
         add(&self.stray, &kind, counts.order.stray);
-        add(&self.units_dropped, &["corrupt"], counts.h264.corrupt);
-        add(&self.units_dropped, &["withheld"], counts.h264.withheld);
-        add(&self.units_dropped, &["refused"], counts.h264.refused);
+        add(&self.units_dropped, &["corrupt"], counts.video.corrupt);
+        add(&self.units_dropped, &["withheld"], counts.video.withheld);
+        add(&self.units_dropped, &["refused"], counts.video.refused);
         add(&self.units_dropped, &["malformed"], counts.malformed);
     }
 
