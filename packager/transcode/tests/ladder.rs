@@ -2,131 +2,25 @@
 #![cfg(feature = "ffmpeg")]
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the helpers of tests fail as tests do
 
+mod support;
+
 use bytes::Bytes;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::format::sample::{Sample, Type};
 use ffmpeg_next::{decoder, frame};
-use packager_transcode::pattern::{Pattern, PatternConfig};
 use packager_transcode::process::{Worker, WorkerCommand, WorkerEnd};
-use packager_transcode::wire::{self, AudioPlan, Input, Output, Plan, VideoPlan};
+use packager_transcode::wire::{self, Input, Output, Plan};
 use packager_transcode::worker::{self, WorkerError};
 use schema::ladder::FrameRate;
 use schema::{AccessUnit, Codec, MediaTime};
-
-const AUDIO: u8 = 9;
-
-fn pattern(width: u32, height: u32, frame_rate: FrameRate) -> Pattern {
-    Pattern::new(PatternConfig {
-        width,
-        height,
-        frame_rate,
-        video_bitrate: 1_000_000,
-        keyframe_interval: MediaTime::from_millis(500),
-    })
-    .unwrap()
-}
-
-/// The units of a test broadcast up to `end`.
-fn feed(mut pattern: Pattern, end: MediaTime) -> Vec<AccessUnit> {
-    std::iter::repeat_with(|| pattern.next().unwrap()).take_while(|unit| unit.pts < end).collect()
-}
-
-fn video(rendition: u8, width: u32, height: u32) -> VideoPlan {
-    VideoPlan { rendition, width, height, bitrate: 500_000, bitrate_max: 600_000, buffer_ms: 1000, threads: 1 }
-}
-
-fn plan(frame_rate: FrameRate) -> Plan {
-    Plan {
-        start: MediaTime::ZERO,
-        video: vec![video(0, 320, 180), video(1, 160, 90)],
-        frame_rate,
-        keyframe_interval: MediaTime::SECOND,
-        audio: Some(AudioPlan { rendition: AUDIO, bitrate: 128_000 }),
-        encoder: "libx264".to_owned(),
-        preset: "veryfast".to_owned(),
-    }
-}
-
-fn run(plan: Plan, units: impl IntoIterator<Item = AccessUnit>) -> (Vec<Output>, Result<(), WorkerError>) {
-    let mut input = Vec::new();
-    wire::write(&mut input, &Input::Start(plan)).unwrap();
-    for unit in units {
-        wire::write(&mut input, &Input::Unit(unit)).unwrap();
-    }
-    wire::write(&mut input, &Input::Finish).unwrap();
-    let mut output = Vec::new();
-    let result = worker::run(input.as_slice(), &mut output);
-    let mut output = output.as_slice();
-    let messages = std::iter::from_fn(|| wire::read(&mut output).unwrap()).collect();
-    (messages, result)
-}
-
-/// Runs a worker that must end well.
-fn transcode(plan: Plan, units: impl IntoIterator<Item = AccessUnit>) -> Vec<Output> {
-    let (messages, result) = run(plan, units);
-    result.unwrap();
-    assert_eq!(messages.last(), Some(&Output::Finished));
-    messages
-}
-
-fn rendition(messages: &[Output], number: u8) -> Vec<AccessUnit> {
-    let of = |message: &Output| match message {
-        Output::Encoded { rendition, unit } if *rendition == number => Some(unit.clone()),
-        _ => None,
-    };
-    messages.iter().filter_map(of).collect()
-}
-
-fn discarded(messages: &[Output], reason: &str) -> usize {
-    let is = |message: &&Output| matches!(message, Output::Discarded { reason: r } if r == reason);
-    messages.iter().filter(is).count()
-}
-
-fn keys(units: &[AccessUnit]) -> Vec<MediaTime> {
-    let key = |unit: &&AccessUnit| unit.random_access;
-    units.iter().filter(key).map(|unit| unit.pts).collect()
-}
-
-/// Every unit at its own slot, none missing, with the slot's length.
-fn assert_on_grid(units: &[AccessUnit], rate: FrameRate, from: i64) {
-    assert!(!units.is_empty());
-    for (slot, unit) in (from..).zip(units) {
-        assert_eq!((unit.pts, unit.dts), (rate.time_of(slot), rate.time_of(slot)));
-        assert_eq!(unit.duration, Some(rate.time_of(slot + 1) - rate.time_of(slot)));
-    }
-}
+use support::{
+    AUDIO, assert_on_grid, discarded, feed, keys, pattern, pictures, plan, rendition, run, transcode, video,
+};
 
 /// The types of the NAL units of an Annex B access unit.
 fn nal_types(data: &[u8]) -> Vec<u8> {
     let start = |window: &(usize, &[u8])| window.1[..3] == [0, 0, 1];
     data.windows(4).enumerate().filter(start).map(|(_, window)| window[3] & 0x1f).collect()
-}
-
-fn h264_decoder() -> decoder::Video {
-    let codec = decoder::find(ffmpeg::codec::Id::H264).unwrap();
-    let context = ffmpeg::codec::Context::new_with_codec(codec);
-    context.decoder().video().unwrap()
-}
-
-/// Time, size and mean luma of each decoded picture.
-fn pictures(units: &[AccessUnit]) -> Vec<(MediaTime, (u32, u32), u64)> {
-    let mut decoder = h264_decoder();
-    let mut pictures = Vec::new();
-    for unit in units {
-        let mut packet = ffmpeg::Packet::copy(&unit.data);
-        packet.set_pts(Some(unit.pts.0));
-        decoder.send_packet(&packet).unwrap();
-        let mut picture = frame::Video::empty();
-        while decoder.receive_frame(&mut picture).is_ok() {
-            let size = (picture.width(), picture.height());
-            let rows = picture.data(0).chunks(picture.stride(0));
-            let luma = rows.map(|row| row[..picture.width() as usize].iter().map(|y| u64::from(*y)).sum::<u64>());
-            let mean = luma.sum::<u64>() / u64::from(size.0 * size.1);
-            pictures.push((MediaTime(picture.pts().unwrap()), size, mean));
-        }
-    }
-    assert_eq!(pictures.len(), units.len(), "every unit gives its picture at once");
-    pictures
 }
 
 /// The left channel, with the time of its first sample.

@@ -5,6 +5,7 @@
 //! the node sees it. The worker knows no clock but the media's, and no network.
 
 mod audio;
+mod decoder;
 mod grid;
 mod outlet;
 mod rendition;
@@ -208,14 +209,14 @@ impl<'scope> Stage<'scope> {
             let name = format!("encode-{}", video.rendition);
             self.threads.push(thread(scope, &name, move || rendition.run(&jobs))?);
         }
-        self.video = Some(Video::new(plan, encoders, self.outlet.clone(), self.counters)?);
+        self.video = Some(Video::new(plan, encoders, self.outlet.clone(), self.counters));
         Ok(())
     }
 
     fn unit(&mut self, unit: AccessUnit) -> Result<(), WorkerError> {
         let pts = unit.pts;
         match (unit.codec, &mut self.video, &self.audio) {
-            (Codec::H264, Some(video), _) => video.unit(&unit)?,
+            (Codec::H264 | Codec::Vp8 | Codec::Vp9 | Codec::Av1, Some(video), _) => video.unit(&unit)?,
             (Codec::Opus, video, Some(audio)) => {
                 if let Some(video) = video {
                     video.fill_up_to(pts - PICTURE_STALL)?;

@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
-use ffmpeg_next as ffmpeg;
-use ffmpeg_next::{decoder, frame};
+use ffmpeg_next::frame;
 use schema::{AccessUnit, MediaTime};
 
+use super::decoder::{Corrupt, Decoder};
 use super::grid::{Grid, Placement};
 use super::outlet::Outlet;
 use super::rendition::{Job, Kind};
@@ -31,7 +31,8 @@ enum Sync {
 }
 
 pub(super) struct Video<'a> {
-    decoder: decoder::Video,
+    /// Opened by the first unit that says its codec.
+    decoder: Option<Decoder>,
     sync: Sync,
     grid: Grid,
     plans: Vec<VideoPlan>,
@@ -45,14 +46,9 @@ pub(super) struct Video<'a> {
 
 impl<'a> Video<'a> {
     /// The video path of `plan`, with one encoder's queue for each of its video renditions.
-    pub(super) fn new(
-        plan: &Plan,
-        encoders: Vec<SyncSender<Job>>,
-        outlet: Outlet,
-        counters: &'a Counters,
-    ) -> Result<Self, WorkerError> {
-        Ok(Self {
-            decoder: open_decoder().map_err(WorkerError::OpenDecoder)?,
+    pub(super) fn new(plan: &Plan, encoders: Vec<SyncSender<Job>>, outlet: Outlet, counters: &'a Counters) -> Self {
+        Self {
+            decoder: None,
             sync: Sync::Waiting { asked: None },
             grid: Grid::new(plan.frame_rate, plan.keyframe_interval, plan.start),
             plans: plan.video.clone(),
@@ -61,26 +57,39 @@ impl<'a> Video<'a> {
             encoders,
             outlet,
             counters,
-        })
+        }
     }
 
     /// Takes the next coded picture of the feed.
     pub(super) fn unit(&mut self, unit: &AccessUnit) -> Result<(), WorkerError> {
-        if let Sync::Waiting { .. } = self.sync {
-            if !unit.random_access {
-                self.outlet.discarded("before_keyframe")?;
-                return self.ask_for_keyframe(unit.pts);
-            }
-            self.decoder.flush();
-            self.sync = Sync::Running;
+        if matches!(self.sync, Sync::Waiting { .. }) && !unit.random_access {
+            self.outlet.discarded("before_keyframe")?;
+            return self.ask_for_keyframe(unit.pts);
         }
         let began = Instant::now();
-        let decoded = self.decode(unit);
+        let decoded = self.decoder(unit)?.decode(unit);
         self.counters.busy(began);
         match decoded {
-            Ok(pictures) => pictures.into_iter().try_for_each(|picture| self.picture(picture)),
+            Ok(pictures) => pictures.iter().try_for_each(|picture| self.picture(picture)),
             Err(Corrupt) => self.lose(unit.pts),
         }
+    }
+
+    /// The decoder for a unit: flushed where decoding begins anew, another one where the codec is another.
+    fn decoder(&mut self, unit: &AccessUnit) -> Result<&mut Decoder, WorkerError> {
+        let begins = matches!(self.sync, Sync::Waiting { .. });
+        self.sync = Sync::Running;
+        let kept = self.decoder.take().filter(|decoder| decoder.codec() == unit.codec);
+        let decoder = match kept {
+            Some(mut decoder) => {
+                if begins {
+                    decoder.flush();
+                }
+                decoder
+            }
+            None => Decoder::open(unit.codec).map_err(WorkerError::OpenDecoder)?,
+        };
+        Ok(self.decoder.insert(decoder))
     }
 
     /// Repeats the newest picture up to `time`: the feed has gone on without one.
@@ -89,28 +98,6 @@ impl<'a> Video<'a> {
             return Ok(());
         }
         self.grid.fill_up_to(time).try_for_each(|slot| self.repeat(slot))
-    }
-
-    fn decode(&mut self, unit: &AccessUnit) -> Result<Vec<frame::Video>, Corrupt> {
-        if unit.data.is_empty() {
-            return Err(Corrupt); // to FFmpeg that is the end of the stream
-        }
-        let mut packet = ffmpeg::Packet::copy(&unit.data);
-        packet.set_pts(Some(unit.pts.0));
-        packet.set_dts(Some(unit.dts.0));
-        self.decoder.send_packet(&packet).map_err(|_| Corrupt)?;
-        let mut pictures = Vec::new();
-        loop {
-            let mut picture = frame::Video::empty();
-            match self.decoder.receive_frame(&mut picture) {
-                Ok(()) if picture.is_corrupt() || picture.has_decode_errors() => {
-                    return Err(Corrupt);
-                }
-                Ok(()) => pictures.push(picture),
-                Err(error) if super::is_drained(error) => return Ok(pictures),
-                Err(_) => return Err(Corrupt),
-            }
-        }
     }
 
     /// Gives a unit up, and everything after it up to the next keyframe.
@@ -131,24 +118,24 @@ impl<'a> Video<'a> {
         self.outlet.say(Output::KeyframeWanted)
     }
 
-    fn picture(&mut self, picture: frame::Video) -> Result<(), WorkerError> {
+    fn picture(&mut self, picture: &frame::Video) -> Result<(), WorkerError> {
         self.counters.decoded.fetch_add(1, Ordering::Relaxed);
         let Some(pts) = picture.pts().map(MediaTime) else {
             return self.outlet.discarded("unsupported");
         };
         match self.grid.place(pts) {
             Placement::Begin { slots } => {
-                self.scale(&picture)?;
+                self.scale(picture)?;
                 slots.into_iter().try_for_each(|slot| self.hand_on(slot))
             }
             Placement::Show { repeat, slot } => {
                 for empty in repeat {
                     self.repeat(empty)?;
                 }
-                self.scale(&picture)?;
+                self.scale(picture)?;
                 self.hand_on(slot)
             }
-            Placement::Hold => self.scale(&picture),
+            Placement::Hold => self.scale(picture),
             Placement::Skip => {
                 self.counters.skipped.fetch_add(1, Ordering::Relaxed);
                 Ok(())
@@ -189,21 +176,4 @@ impl<'a> Video<'a> {
         }
         Ok(())
     }
-}
-
-/// A unit that gives no whole picture.
-struct Corrupt;
-
-/// One thread: with slice threads FFmpeg neither conceals nor reports the errors of a slice.
-fn open_decoder() -> Result<decoder::Video, ffmpeg::Error> {
-    let codec = decoder::find(ffmpeg::codec::Id::H264).ok_or(ffmpeg::Error::DecoderNotFound)?;
-    let mut context = ffmpeg::codec::Context::new_with_codec(codec);
-    context.set_threading(ffmpeg::threading::Config {
-        kind: ffmpeg::threading::Type::Slice,
-        count: 1,
-        ..ffmpeg::threading::Config::default()
-    });
-    let mut decoder = context.decoder();
-    decoder.set_packet_time_base((1, 705_600_000));
-    decoder.video()
 }
