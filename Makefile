@@ -63,5 +63,10 @@ bench-origin: web ## CPU of the viewers' side against nginx, and held reloads
 	cargo build --release
 	benches/origin
 
+bench-latency: web ## Capture to listed, glass to glass, first frames and A/V skew, by a clock in the picture
+	@scripts/setup --benches
+	cargo build --release
+	benches/latency
+
 clean: ## Removes what was built
 	rm -rf target web/out web/.next web/node_modules
