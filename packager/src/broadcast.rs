@@ -61,7 +61,7 @@ pub struct Status {
     pub state: BroadcastState,
     /// Why it is over.
     pub end: Option<SessionEnd>,
-    /// The size of its source, once known.
+    /// The largest size that its source has had, once known.
     pub source_size: Option<PictureSize>,
 }
 

@@ -13,8 +13,8 @@ use packager::live::LiveBroadcast;
 use prometheus::Registry;
 use schema::api::{BroadcastState, PublishGrant};
 use schema::ladder::{Ladder, LatencyProfile, PictureSize};
-use schema::{Feed, Incarnation, SessionEnd};
-use support::{Life, PacedFeed, ReadyFeed, Script, publisher};
+use schema::{Feed, Incarnation, MediaTime, SessionEnd};
+use support::{Life, PacedFeed, ReadyFeed, Script, publisher, vp8};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -66,6 +66,10 @@ fn playlist(live: &LiveBroadcast, name: &str) -> String {
     String::from_utf8(rendition.snapshot.borrow().playlist.to_vec()).unwrap()
 }
 
+fn names(live: &LiveBroadcast) -> Vec<&str> {
+    live.renditions.iter().map(|rendition| rendition.name.as_str()).collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_broadcast_is_listed_played_and_ended_in_all_renditions() {
     let script = Script::new([Life::Well]);
@@ -73,9 +77,8 @@ async fn a_broadcast_is_listed_played_and_ended_in_all_renditions() {
     let end = run(setup.start).await;
     let live = setup.listed.try_recv().unwrap();
     assert_eq!(end.cause, Cause::Session(SessionEnd::Closed));
-    let names: Vec<&str> = live.renditions.iter().map(|rendition| rendition.name.as_str()).collect();
-    assert_eq!(names, ["720p", "480p", "360p", "audio"], "a source of 240 lines may grow to 720");
-    for name in names {
+    assert_eq!(names(&live), ["720p", "480p", "360p", "audio"], "a source of 240 lines may grow to 720");
+    for name in names(&live) {
         let text = playlist(&live, name);
         assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:40\n"), "{text}");
         assert!(text.contains("seg-3-49.m4s\n") && text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
@@ -188,6 +191,68 @@ async fn a_negotiated_track_that_stays_silent_is_not_offered() {
         live
     });
     assert!(live.renditions.iter().all(|rendition| rendition.kind == schema::TrackKind::Video));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_browser_that_begins_at_180_lines_gets_a_ladder_of_720() {
+    let script = Script::new([Life::Well]);
+    let picture = |index: i64| vp8(MediaTime::from_ticks(index, 30), (320, 180), index % 60 == 0);
+    let feed = ReadyFeed::new((0..300).map(picture).collect(), Some(SessionEnd::Closed));
+    let mut setup = setup(feed, &script);
+    run(setup.start).await;
+    let live = setup.listed.try_recv().unwrap();
+    assert_eq!(names(&live), ["720p", "480p", "360p"]);
+    assert_eq!(setup.status.borrow().source_size, Some(PictureSize { width: 320, height: 180 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_of_the_first_key_frames_counts_and_a_known_size_is_not_exceeded() {
+    let script = Script::new([Life::Well]);
+    // Unevenly timed, so that the look goes on to the second key frame.
+    let at = |index: i64| MediaTime::from_millis(index * 33 + index % 2 * 5);
+    let size = |index| if index < 20 { (640, 360) } else { (1920, 1080) };
+    let picture = |index: i64| vp8(at(index), size(index), index % 20 == 0);
+    let feed = ReadyFeed::new((0..300).map(picture).collect(), Some(SessionEnd::Closed));
+    let mut setup = setup(feed, &script);
+    setup.start.grant.last_size = Some(PictureSize { width: 640, height: 360 });
+    run(setup.start).await;
+    assert_eq!(names(&setup.listed.try_recv().unwrap())[0], "1080p");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sound_alone_is_listed_and_played() {
+    let script = Script::new([Life::Well]);
+    let sounds: Vec<_> = publisher(10).into_iter().filter(|unit| unit.codec == schema::Codec::Opus).collect();
+    for tracks in [Tracks { video: false, audio: true }, BOTH] {
+        let feed = PacedFeed::new(ReadyFeed::new(sounds.clone(), Some(SessionEnd::Closed)));
+        let mut setup = setup(feed, &script);
+        setup.start.tracks = tracks;
+        let end = run(setup.start).await;
+        let live = setup.listed.try_recv().unwrap();
+        assert_eq!(names(&live), ["audio"]);
+        let text = playlist(&live, "audio");
+        assert!(text.contains("seg-3-43.m4s\n") && text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
+        assert!(live.multivariant.get().is_some());
+        assert_eq!(setup.status.borrow().source_size, None);
+        assert_eq!(end.next_msn, 45);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pictures_alone_are_listed_and_played() {
+    let script = Script::new([Life::Well]);
+    let pictures: Vec<_> = publisher(10).into_iter().filter(|unit| unit.codec == schema::Codec::H264).collect();
+    let feed = PacedFeed::new(ReadyFeed::new(pictures, Some(SessionEnd::Closed)));
+    let mut setup = setup(feed, &script);
+    setup.start.tracks = Tracks { video: true, audio: false };
+    let end = run(setup.start).await;
+    let live = setup.listed.try_recv().unwrap();
+    assert_eq!(names(&live), ["720p", "480p", "360p"]);
+    for name in names(&live) {
+        let text = playlist(&live, name);
+        assert!(text.contains("seg-3-44.m4s\n") && text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
+    }
+    assert_eq!(end.next_msn, 45);
 }
 
 #[tokio::test(start_paused = true)]

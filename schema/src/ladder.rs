@@ -135,3 +135,11 @@ pub struct PictureSize {
     /// Lines.
     pub height: u32,
 }
+
+impl PictureSize {
+    /// Pixels in all.
+    #[must_use]
+    pub fn area(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+}

@@ -9,9 +9,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Cause, Tracks};
-use crate::annexb;
 use crate::frame_rate;
-use crate::sps::Sps;
+use crate::picture_size;
 
 /// How long pictures are counted.
 const PICTURES_WAIT: Duration = Duration::from_secs(1);
@@ -79,14 +78,26 @@ struct Look {
     rate_known: bool,
     units: Vec<AccessUnit>,
     first: Option<Instant>,
-    keyframe: Option<(Instant, PictureSize, MediaTime)>,
+    /// When the first keyframe came, and its time.
+    keyframe: Option<(Instant, MediaTime)>,
+    /// The largest that any keyframe said: a publisher may begin small and grow.
+    size: Option<PictureSize>,
     audio: Option<MediaTime>,
     pictures: Vec<MediaTime>,
 }
 
 impl Look {
     fn new(wanted: Tracks, rate_known: bool) -> Self {
-        Self { wanted, rate_known, units: Vec::new(), first: None, keyframe: None, audio: None, pictures: Vec::new() }
+        Self {
+            wanted,
+            rate_known,
+            units: Vec::new(),
+            first: None,
+            keyframe: None,
+            size: None,
+            audio: None,
+            pictures: Vec::new(),
+        }
     }
 
     fn push(&mut self, unit: AccessUnit, now: Instant) {
@@ -100,7 +111,10 @@ impl Look {
                     return;
                 }
                 self.pictures.push(unit.pts);
-                self.keyframe.get_or_insert_with(|| (now, picture_size(&unit), unit.pts));
+                self.keyframe.get_or_insert((now, unit.pts));
+                if unit.random_access {
+                    self.size = self.size.into_iter().chain(picture_size::of(&unit)).max_by_key(|size| size.area());
+                }
             }
         }
         self.units.push(unit);
@@ -145,20 +159,13 @@ impl Look {
     }
 
     fn seen(self) -> Seen {
-        let keyframe = self.keyframe.map(|(_, size, at)| (size, at));
-        let begins = keyframe.map(|(_, at)| at).or(self.audio);
+        let keyframe = self.keyframe.map(|(_, at)| at);
         Seen {
             tracks: Tracks { video: keyframe.is_some(), audio: self.audio.is_some() },
-            size: keyframe.map(|(size, _)| size),
+            size: keyframe.map(|_| self.size.unwrap_or(SIZE_UNKNOWN)),
             frame_rate: frame_rate::snap(&self.intervals()),
-            begins: begins.unwrap_or_default().max(MediaTime::ZERO),
+            begins: keyframe.or(self.audio).unwrap_or_default().max(MediaTime::ZERO),
             units: self.units,
         }
     }
-}
-
-fn picture_size(unit: &AccessUnit) -> PictureSize {
-    annexb::parameter_sets(&unit.data)
-        .and_then(|sets| Sps::parse(&sets.sps[0]).ok())
-        .map_or(SIZE_UNKNOWN, |sps| sps.size)
 }

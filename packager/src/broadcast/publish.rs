@@ -150,9 +150,7 @@ impl Publisher {
             Output::Encoded { rendition, unit } => {
                 self.encoded(usize::from(rendition), &unit, fed, now);
             }
-            Output::SourceSize { width, height } => self.status.send_modify(|status| {
-                status.source_size = Some(PictureSize { width, height });
-            }),
+            Output::SourceSize { width, height } => self.source_size(PictureSize { width, height }),
             Output::Discarded { reason } => self.metrics.discard(&reason),
             Output::KeyframeWanted => self.keyframe.notify_one(),
             Output::Statistics(statistics) => self.count(statistics),
@@ -163,6 +161,18 @@ impl Publisher {
             }
         }
         Flow::On
+    }
+
+    /// Tells of a source that has grown. A browser also shrinks its pictures while its machine or its line
+    /// is busy; the next ladder is not planned for that.
+    fn source_size(&mut self, size: PictureSize) {
+        self.status.send_if_modified(|status| {
+            let grown = status.source_size.is_none_or(|known| known.area() < size.area());
+            if grown {
+                status.source_size = Some(size);
+            }
+            grown
+        });
     }
 
     fn encoded(&mut self, index: usize, unit: &AccessUnit, fed: MediaTime, now: Instant) {

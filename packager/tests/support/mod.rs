@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use packager::broadcast::{Ends, Pending, TranscoderInput, TranscoderOutput, Transcoding, TranscodingError};
 use packager_transcode::wire::{Input, Output, Plan};
-use schema::{AccessUnit, Codec, Feed, FeedEvent, MediaTime, SessionEnd, UnixMicros};
+use schema::{AccessUnit, Codec, Feed, FeedEvent, MediaTime, SessionEnd, TrackKind, UnixMicros};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -50,6 +50,13 @@ pub(crate) fn publisher(seconds: i64) -> Vec<AccessUnit> {
         .collect();
     units.sort_by_key(|unit| unit.pts);
     units
+}
+
+/// A VP8 frame; a key frame says its size.
+pub(crate) fn vp8(pts: MediaTime, (width, height): (u16, u16), key: bool) -> AccessUnit {
+    let ([a, b], [c, d]) = (width.to_le_bytes(), height.to_le_bytes());
+    let data = if key { vec![0x10, 0, 0, 0x9d, 0x01, 0x2a, a, b, c, d] } else { vec![0x11, 0, 0] };
+    AccessUnit { codec: Codec::Vp8, pts, dts: pts, duration: None, random_access: key, data: data.into() }
 }
 
 /// A feed of ready units. Ends with them, or stays silent.
@@ -237,7 +244,7 @@ impl TranscoderInput for Encoder {
             let outputs = match input {
                 Input::Start(_) => panic!("the plan was handed over at the start"),
                 Input::Finish => vec![Output::Finished],
-                Input::Unit(unit) if unit.codec == Codec::H264 => self.video(&unit),
+                Input::Unit(unit) if unit.codec.kind() == TrackKind::Video => self.video(&unit),
                 Input::Unit(unit) => self.audio(&unit),
             };
             match self.life {
