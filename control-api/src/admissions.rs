@@ -1,4 +1,4 @@
-//! Admission: may this key publish, and as what?
+//! Admission: may this key or publish token begin a session, and as what?
 
 use axum::Json;
 use axum::extract::State;
@@ -17,10 +17,12 @@ use crate::http::problem::ApiError;
 use crate::secret;
 use crate::sql::{self, Work};
 
+/// A stream key or a publish token, with the channel it opens.
 #[derive(FromRow)]
 struct KeyRow {
     id: Uuid,
     revoked: bool,
+    expired: bool,
     channel: String,
     title: String,
     ladder: Option<Jsonb<Ladder>>,
@@ -51,25 +53,59 @@ pub(crate) async fn admit(
 
 async fn decide(api: &ControlApi, key: &StreamKey) -> Result<PublishGrant, ApiError> {
     let mut work = api.begin().await?;
-    let found = find(&mut work, key)
-        .await?
-        .ok_or(ApiError::KeyRefused { code: "key_unknown", title: "the stream key is not known" })?;
-    if found.revoked {
-        return Err(ApiError::KeyRefused { code: "key_revoked", title: "the stream key was revoked" });
+    match secret::is_publish_token(key) {
+        true => grant(good(find_token(&mut work, key).await?)?),
+        false => {
+            let found = good(find_key(&mut work, key).await?)?;
+            if let Err(error) = touch(work, found.id).await {
+                // A record for people; no reason to turn a publisher away.
+                tracing::warn!(%error, "the use of a key was not recorded");
+            }
+            grant(found)
+        }
     }
-    if let Err(error) = touch(work, found.id).await {
-        // A record for people; no reason to turn a publisher away.
-        tracing::warn!(%error, "the use of a key was not recorded");
-    }
-    grant(found)
 }
 
-async fn find(work: &mut PgConnection, key: &StreamKey) -> Result<Option<KeyRow>, sqlx::Error> {
-    let sql = "select k.id, k.revoked_at is not null or c.deleted_at is not null as revoked, \
-                 c.name as channel, c.title, c.ladder, c.profile, c.frame_rate, c.last_width, \
-                 c.last_height \
-               from stream_keys k join channels c on c.id = k.channel_id where k.hash = $1";
+/// What was found, if it may begin a session now.
+fn good(found: Option<KeyRow>) -> Result<KeyRow, ApiError> {
+    let refuse = |code, title| Err(ApiError::KeyRefused { code, title });
+    match found {
+        None => refuse("key_unknown", "the stream key is not known"),
+        Some(KeyRow { revoked: true, .. }) => refuse("key_revoked", "the stream key was revoked"),
+        Some(KeyRow { expired: true, .. }) => refuse("token_expired", "the publish token has expired; get a new one"),
+        Some(found) => Ok(found),
+    }
+}
+
+/// The columns that a grant needs of the channel `c`.
+macro_rules! of_channel {
+    ($of_key:literal, $from:literal) => {
+        concat!(
+            "select ",
+            $of_key,
+            ", c.name as channel, c.title, c.ladder, c.profile, c.frame_rate, c.last_width, c.last_height from ",
+            $from
+        )
+    };
+}
+
+async fn find_key(work: &mut PgConnection, key: &StreamKey) -> Result<Option<KeyRow>, sqlx::Error> {
+    let sql = of_channel!(
+        "k.id, k.revoked_at is not null or c.deleted_at is not null as revoked, false as expired",
+        "stream_keys k join channels c on c.id = k.channel_id where k.hash = $1"
+    );
     let query = sql::query_as(sql).bind(secret::hash(key.expose()));
+    query.fetch_optional(work).await
+}
+
+/// A publish token is revoked with the API token it was made by.
+async fn find_token(work: &mut PgConnection, token: &StreamKey) -> Result<Option<KeyRow>, sqlx::Error> {
+    let sql = of_channel!(
+        "p.id, t.revoked_at is not null or c.deleted_at is not null as revoked, p.expires_at <= now() as expired",
+        "publish_tokens p join api_tokens t on t.id = p.api_token_id \
+         join channels c on c.id = p.channel_id where p.hash = $1"
+    );
+    let query = sql::query_as(sql).bind(secret::hash(token.expose()));
     query.fetch_optional(work).await
 }
 

@@ -9,10 +9,48 @@ use serde::Serialize;
 use sqlx::FromRow;
 
 use crate::ControlApi;
+use crate::api_tokens::Caller;
 use crate::http::extract::invalid;
 use crate::http::page::{self, PageQuery};
 use crate::http::problem::ApiError;
 use crate::sql;
+
+/// What a publisher was admitted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Credential {
+    /// A stream key.
+    Key,
+    /// A publish token of the studio.
+    Studio,
+}
+
+impl Credential {
+    /// By whether the broadcast has a stream key.
+    pub(crate) fn of(by_key: bool) -> Self {
+        if by_key { Self::Key } else { Self::Studio }
+    }
+}
+
+/// How a publisher came in.
+#[derive(Debug, Clone, Serialize)]
+pub struct CameIn {
+    /// `whip`.
+    pub protocol: String,
+    /// By a key or from the studio.
+    pub credential: Credential,
+}
+
+/// What only callers with an API token are told of a broadcast.
+#[derive(Debug, Clone, Serialize)]
+pub struct Inside {
+    /// How its publisher came in.
+    #[serde(flatten)]
+    pub came_in: CameIn,
+    /// Why it ended: a word of [`schema::SessionEnd`], or `left_out` if its node just ceased to
+    /// tell of it.
+    pub end_reason: Option<String>,
+}
 
 /// One live run of a channel.
 #[derive(Debug, Clone, Serialize)]
@@ -27,10 +65,11 @@ pub struct Broadcast {
     pub started_at: DateTime<Utc>,
     /// When its end was reported.
     pub ended_at: Option<DateTime<Utc>>,
-    /// Why it ended.
-    pub end_reason: Option<String>,
     /// The size of its source, once known.
     pub source_size: Option<PictureSize>,
+    /// More, for callers with an API token.
+    #[serde(flatten)]
+    pub inside: Option<Inside>,
 }
 
 /// A page of broadcasts.
@@ -52,29 +91,38 @@ struct BroadcastRow {
     end_reason: Option<String>,
     source_width: Option<i32>,
     source_height: Option<i32>,
+    protocol: String,
+    by_key: bool,
 }
 
-impl From<BroadcastRow> for Broadcast {
-    fn from(row: BroadcastRow) -> Self {
-        Self {
+impl BroadcastRow {
+    fn seen_by(self, caller: Option<&Caller>) -> Broadcast {
+        let row = self;
+        let came_in = CameIn { protocol: row.protocol, credential: Credential::of(row.by_key) };
+        let inside = Inside { came_in, end_reason: row.end_reason };
+        Broadcast {
             id: row.id,
             channel: row.channel,
             state: row.state,
             started_at: row.started_at,
             ended_at: row.ended_at,
-            end_reason: row.end_reason,
             source_size: size(row.source_width, row.source_height),
+            inside: caller.map(|_| inside),
         }
     }
 }
 
 /// `GET /api/v1/broadcasts?channel=`
-pub(crate) async fn list(State(api): State<ControlApi>, query: PageQuery) -> Result<Json<BroadcastPage>, ApiError> {
+pub(crate) async fn list(
+    caller: Option<Caller>,
+    State(api): State<ControlApi>,
+    query: PageQuery,
+) -> Result<Json<BroadcastPage>, ApiError> {
     let channel = channel_of(&query)?;
     let limit = query.limit()?;
     let (before, before_id) = position(&query)?.unzip();
     let sql = "select b.id, c.name as channel, b.started_at, b.ended_at, b.end_reason, \
-                 b.source_width, b.source_height, \
+                 b.source_width, b.source_height, b.protocol, b.key_id is not null as by_key, \
                  case when b.state = 'live' and b.reported_at <= now() - interval '15 seconds' \
                    then 'lost' else b.state end as state \
                from broadcasts b join channels c on c.id = b.channel_id \
@@ -88,7 +136,7 @@ pub(crate) async fn list(State(api): State<ControlApi>, query: PageQuery) -> Res
         .bind(limit + 1)
         .fetch_all(&mut *api.begin().await?)
         .await?;
-    let mut broadcasts = rows.into_iter().map(Broadcast::from).collect();
+    let mut broadcasts = rows.into_iter().map(|row| row.seen_by(caller.as_ref())).collect();
     let next = page::cut(&mut broadcasts, limit, |last: &Broadcast| {
         format!("{} {}", last.started_at.timestamp_micros(), last.id)
     });

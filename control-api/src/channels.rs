@@ -10,13 +10,13 @@ use schema::ChannelName;
 use schema::ladder::{Ladder, LatencyProfile, PictureSize, Rung};
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
 use sqlx::types::Json as Jsonb;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::ControlApi;
-use crate::api_tokens::Admin;
-use crate::broadcasts::size;
+use crate::api_tokens::{Admin, Caller};
+use crate::broadcasts::{CameIn, Credential, size};
 use crate::http::extract::{ChannelPath, Fields, Patch, invalid, text};
 use crate::http::page::{self, PageQuery};
 use crate::http::problem::ApiError;
@@ -50,7 +50,7 @@ pub struct Channel {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A channel as everybody sees it.
+/// A channel as everybody sees it. The last fields are for callers with an API token alone.
 #[derive(Debug, Clone, Serialize)]
 pub struct PublicChannel {
     /// Its name in URLs.
@@ -61,17 +61,41 @@ pub struct PublicChannel {
     pub profile: String,
     /// What runs on it now.
     pub live: Option<LiveBroadcast>,
+    /// How its last broadcast ended, which may be before the one that runs.
+    #[serde(flatten)]
+    pub past: Option<Past>,
+}
+
+/// What went before on a channel.
+#[derive(Debug, Clone, Serialize)]
+pub struct Past {
+    /// `null` where none has ended yet.
+    pub last_end: Option<LastEnd>,
+}
+
+/// The end of a broadcast.
+#[derive(Debug, Clone, Serialize, FromRow)]
+pub struct LastEnd {
+    /// Which.
+    pub broadcast: String,
+    /// When it was reported.
+    pub at: DateTime<Utc>,
+    /// Why: a word of [`schema::SessionEnd`], or `left_out` if its node just ceased to tell of it.
+    pub reason: Option<String>,
 }
 
 /// The running broadcast of a channel.
 #[derive(Debug, Clone, Serialize)]
 pub struct LiveBroadcast {
     /// Which.
-    pub id: String,
+    pub broadcast: String,
     /// When its media began.
     pub started_at: DateTime<Utc>,
     /// The size of its source, once known.
     pub source_size: Option<PictureSize>,
+    /// How its publisher came in, for callers with an API token.
+    #[serde(flatten)]
+    pub came_in: Option<CameIn>,
 }
 
 /// A page of channels.
@@ -116,22 +140,28 @@ struct PublicRow {
     name: String,
     title: String,
     profile: String,
-    live_id: Option<String>,
+    live_broadcast: Option<String>,
     live_started_at: Option<DateTime<Utc>>,
     source_width: Option<i32>,
     source_height: Option<i32>,
+    protocol: Option<String>,
+    by_key: bool,
+}
+
+impl PublicRow {
+    fn came_in(&self) -> Option<CameIn> {
+        let protocol = self.protocol.clone()?;
+        Some(CameIn { protocol, credential: Credential::of(self.by_key) })
+    }
 }
 
 impl From<PublicRow> for PublicChannel {
     fn from(row: PublicRow) -> Self {
         let source_size = size(row.source_width, row.source_height);
-        let live = row.live_id.zip(row.live_started_at);
-        Self {
-            name: row.name,
-            title: row.title,
-            profile: row.profile,
-            live: live.map(|(id, started_at)| LiveBroadcast { id, started_at, source_size }),
-        }
+        let live = row.live_broadcast.zip(row.live_started_at);
+        let live =
+            live.map(|(broadcast, started_at)| LiveBroadcast { broadcast, started_at, source_size, came_in: None });
+        Self { name: row.name, title: row.title, profile: row.profile, live, past: None }
     }
 }
 
@@ -139,8 +169,8 @@ impl From<PublicRow> for PublicChannel {
 macro_rules! public_channels {
     ($tail:literal) => {
         concat!(
-            "select c.name, c.title, c.profile, b.id as live_id, b.started_at as live_started_at, \
-             b.source_width, b.source_height \
+            "select c.name, c.title, c.profile, b.id as live_broadcast, b.started_at as live_started_at, \
+             b.source_width, b.source_height, b.protocol, b.key_id is not null as by_key \
              from channels c left join lateral ( \
                select * from broadcasts b where b.channel_id = c.id and b.state = 'live' \
                and b.reported_at > now() - interval '15 seconds' \
@@ -164,12 +194,31 @@ pub(crate) async fn list(State(api): State<ControlApi>, query: PageQuery) -> Res
 
 /// `GET /api/v1/channels/{name}`
 pub(crate) async fn show(
+    caller: Option<Caller>,
     State(api): State<ControlApi>,
     ChannelPath(name): ChannelPath,
 ) -> Result<Json<PublicChannel>, ApiError> {
+    let mut work = api.begin().await?;
     let query = sql::query_as(public_channels!("c.name = $1")).bind(name.as_str());
-    let row: Option<PublicRow> = query.fetch_optional(&mut *api.begin().await?).await?;
-    row.map(|row| Json(row.into())).ok_or(ApiError::Unknown("channel"))
+    let row: Option<PublicRow> = query.fetch_optional(&mut *work).await?;
+    let row = row.ok_or(ApiError::Unknown("channel"))?;
+    let came_in = row.came_in();
+    let mut channel = PublicChannel::from(row);
+    if caller.is_some() {
+        channel.past = Some(Past { last_end: last_end(&mut work, &name).await? });
+        if let Some(live) = &mut channel.live {
+            live.came_in = came_in;
+        }
+    }
+    Ok(Json(channel))
+}
+
+async fn last_end(work: &mut PgConnection, name: &ChannelName) -> Result<Option<LastEnd>, sqlx::Error> {
+    let sql = "select b.id as broadcast, b.ended_at as at, b.end_reason as reason \
+               from broadcasts b join channels c on c.id = b.channel_id \
+               where c.name = $1 and c.deleted_at is null and b.state = 'ended' \
+               order by b.ended_at desc limit 1";
+    sql::query_as(sql).bind(name.as_str()).fetch_optional(work).await
 }
 
 /// `POST /api/v1/channels`
@@ -246,6 +295,14 @@ pub(crate) async fn remove(
     let gone = query.fetch_optional(&mut *work).await?;
     work.commit().await?;
     gone.map(|_| StatusCode::NO_CONTENT).ok_or(ApiError::Unknown("channel"))
+}
+
+/// The id of the channel that has this name now.
+pub(crate) async fn channel_id(work: &mut PgConnection, name: &ChannelName) -> Result<Uuid, ApiError> {
+    let sql = "select id from channels where name = $1 and deleted_at is null";
+    let query = sql::query_scalar(sql).bind(name.as_str());
+    let found = query.fetch_optional(work).await?;
+    found.ok_or(ApiError::Unknown("channel"))
 }
 
 /// What may be set on a channel, checked.

@@ -9,6 +9,7 @@
 
 pub mod admissions;
 mod api_tokens;
+mod attempts;
 pub mod broadcasts;
 pub mod channels;
 pub mod database;
@@ -17,10 +18,12 @@ mod http;
 pub mod internal;
 pub mod metrics;
 pub mod postgres;
+pub mod publish_tokens;
 pub mod reports;
 pub mod secret;
 mod sql;
 pub mod stream_keys;
+pub mod web_sessions;
 
 use std::sync::Arc;
 
@@ -30,6 +33,7 @@ use axum::routing::{delete, get, post};
 use prometheus::Registry;
 use sqlx::PgPool;
 
+use attempts::Attempts;
 use metrics::ControlMetrics;
 
 pub use database::{ConnectError, Database, DatabaseConfig, Route, SchemaError};
@@ -48,6 +52,7 @@ pub struct ControlApi {
 struct Inner {
     pool: PgPool,
     metrics: ControlMetrics,
+    attempts: Attempts,
 }
 
 impl ControlApi {
@@ -57,7 +62,7 @@ impl ControlApi {
     /// If metrics of these names are registered there already.
     pub fn new(pool: PgPool, registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = ControlMetrics::register(registry, &pool)?;
-        let inner = Arc::new(Inner { pool, metrics });
+        let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default() });
         Ok(Self { inner })
     }
 
@@ -69,6 +74,11 @@ impl ControlApi {
     pub(crate) fn metrics(&self) -> &ControlMetrics {
         &self.inner.metrics
     }
+
+    /// Failed sign-ins.
+    pub(crate) fn attempts(&self) -> &Attempts {
+        &self.inner.attempts
+    }
 }
 
 /// The public API. All its paths begin with `/api/v1`; every other path is answered 404.
@@ -78,7 +88,9 @@ pub fn public_router(state: ControlApi) -> Router {
         .route("/api/v1/channels/{name}", get(channels::show).patch(channels::update).delete(channels::remove))
         .route("/api/v1/channels/{name}/keys", get(stream_keys::list).post(stream_keys::create))
         .route("/api/v1/channels/{name}/keys/{id}", delete(stream_keys::revoke))
+        .route("/api/v1/channels/{name}/publish-tokens", post(publish_tokens::create))
         .route("/api/v1/broadcasts", get(broadcasts::list))
+        .route("/api/v1/session", get(web_sessions::show).post(web_sessions::create).delete(web_sessions::remove))
         .fallback(http::problem::not_found)
         .method_not_allowed_fallback(http::problem::method_not_allowed)
         .layer(from_fn_with_state(state.clone(), http::guard::public))

@@ -12,6 +12,8 @@ pub struct ControlMetrics {
     pub requests: IntCounterVec,
     /// Admissions asked for by publishers, by result.
     pub admissions: IntCounterVec,
+    /// Browsers that tried to sign in, by result.
+    pub sign_ins: IntCounterVec,
     /// Broadcasts in node reports that were left out because their key is not in the database.
     pub reports_unknown_key: IntCounter,
     /// Orders given to nodes to end a session whose key was revoked.
@@ -30,9 +32,11 @@ impl ControlMetrics {
         );
         let admissions =
             Opts::new("headwater_control_admissions_total", "Admissions asked for by publishers, by result.");
+        let sign_ins = Opts::new("headwater_control_sign_ins_total", "Browsers that tried to sign in, by result.");
         let metrics = Self {
             requests: IntCounterVec::new(requests, &["method", "route", "status"])?,
             admissions: IntCounterVec::new(admissions, &["result"])?,
+            sign_ins: IntCounterVec::new(sign_ins, &["result"])?,
             reports_unknown_key: IntCounter::new(
                 "headwater_control_reports_unknown_key_total",
                 "Broadcasts in node reports that were left out because their key is not in the database.",
@@ -44,6 +48,7 @@ impl ControlMetrics {
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.admissions.clone()))?;
+        registry.register(Box::new(metrics.sign_ins.clone()))?;
         registry.register(Box::new(metrics.reports_unknown_key.clone()))?;
         registry.register(Box::new(metrics.sessions_ended.clone()))?;
         registry.register(Box::new(PoolMetrics::new(pool.clone())?))?;

@@ -2,7 +2,8 @@
 //!
 //! A report is the whole truth of its node: a live broadcast that it leaves out is over. What it
 //! tells of a key that is not in the database (as after a restore of an old copy) is left out and
-//! counted; a session is ended only for a key that is known to be revoked.
+//! counted; a session is ended only for a key that is known to be revoked, or a publish token whose
+//! API token is, or a channel that is deleted.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +36,8 @@ struct ReportRow {
     id: String,
     incarnation: i64,
     session: String,
-    /// `None` is the id of no key.
+    protocol: &'static str,
+    /// Of a stream key or a publish token; `None` is the id of neither.
     key_id: Option<Uuid>,
     state: &'static str,
     started_at: String,
@@ -63,7 +65,11 @@ pub(crate) async fn report(
 }
 
 fn end_session(session: String) -> Option<NodeCommand> {
-    Some(NodeCommand::EndSession { session: session.parse().ok()?, reason: "its stream key was revoked".to_owned() })
+    Some(NodeCommand::EndSession {
+        session: session.parse().ok()?,
+        end: SessionEnd::KeyRevoked,
+        reason: "its key was revoked, or its channel deleted".to_owned(),
+    })
 }
 
 /// Each broadcast once, by its highest incarnation; of the same one, the last word.
@@ -95,6 +101,7 @@ fn row(report: &BroadcastReport) -> Result<ReportRow, ApiError> {
         id: report.broadcast.to_string(),
         incarnation,
         session: report.session.to_string(),
+        protocol: report.protocol.as_str(),
         key_id: report.key_id.parse().ok(),
         state: if ended { "ended" } else { "live" },
         started_at: started_at.to_rfc3339(),
@@ -128,22 +135,27 @@ async fn store(mut work: Work, node: &str, rows: &[ReportRow]) -> Result<Stored,
     Ok(Stored { revoked, unknown_keys: rows.len().saturating_sub(known).try_into().unwrap_or(0) })
 }
 
-/// Writes the rows; gives the number of those whose key is known. An older incarnation changes
+/// Writes the rows; gives the number of those whose key or publish token is known. An older incarnation changes
 /// nothing, and what its node ended stays ended.
 async fn upsert(work: &mut PgConnection, node: &str, rows: &[ReportRow]) -> Result<i64, sqlx::Error> {
     let sql = "with told as ( \
-          select r.*, k.channel_id from jsonb_to_recordset($2) as r(id text, incarnation bigint, \
-            session text, key_id uuid, state text, started_at timestamptz, end_reason text, \
-            source_width integer, source_height integer) \
-          join stream_keys k on k.id = r.key_id), \
+          select r.*, coalesce(k.channel_id, p.channel_id) as channel_id, k.id as stream_key, \
+            p.id as publish_token \
+          from jsonb_to_recordset($2) as r(id text, incarnation bigint, \
+            session text, protocol text, key_id uuid, state text, started_at timestamptz, \
+            end_reason text, source_width integer, source_height integer) \
+          left join stream_keys k on k.id = r.key_id \
+          left join publish_tokens p on p.id = r.key_id \
+          where coalesce(k.id, p.id) is not null), \
         written as ( \
-          insert into broadcasts as b (id, channel_id, incarnation, node, session, key_id, state, \
-            started_at, ended_at, end_reason, source_width, source_height) \
-          select id, channel_id, incarnation, $1, session, key_id, state, started_at, \
-            case state when 'ended' then now() end, end_reason, source_width, source_height \
+          insert into broadcasts as b (id, channel_id, incarnation, node, session, protocol, key_id, \
+            publish_token_id, state, started_at, ended_at, end_reason, source_width, source_height) \
+          select id, channel_id, incarnation, $1, session, protocol, stream_key, publish_token, state, \
+            started_at, case state when 'ended' then now() end, end_reason, source_width, source_height \
           from told \
           on conflict (id) do update set incarnation = excluded.incarnation, \
-            node = excluded.node, session = excluded.session, key_id = excluded.key_id, \
+            node = excluded.node, session = excluded.session, protocol = excluded.protocol, \
+            key_id = excluded.key_id, publish_token_id = excluded.publish_token_id, \
             state = excluded.state, ended_at = excluded.ended_at, \
             end_reason = excluded.end_reason, reported_at = now(), \
             source_width = coalesce(excluded.source_width, b.source_width), \
@@ -179,9 +191,11 @@ async fn remember_sizes(work: &mut PgConnection, rows: &[ReportRow]) -> Result<(
 }
 
 async fn revoked_sessions(work: &mut PgConnection, node: &str) -> Result<Vec<String>, sqlx::Error> {
-    let sql = "select b.session from broadcasts b join stream_keys k on k.id = b.key_id \
-                 join channels c on c.id = k.channel_id \
-               where b.node = $1 and b.state = 'live' \
-                 and (k.revoked_at is not null or c.deleted_at is not null) order by b.id";
+    let sql = "select b.session from broadcasts b join channels c on c.id = b.channel_id \
+                 left join stream_keys k on k.id = b.key_id \
+                 left join publish_tokens p on p.id = b.publish_token_id \
+                 left join api_tokens t on t.id = p.api_token_id \
+               where b.node = $1 and b.state = 'live' and (c.deleted_at is not null \
+                 or k.revoked_at is not null or t.revoked_at is not null) order by b.id";
     sql::query_scalar(sql).bind(node).fetch_all(work).await
 }

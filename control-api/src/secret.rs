@@ -1,6 +1,6 @@
-//! Stream keys and API tokens: made here, shown once, kept as hashes.
+//! Stream keys, publish tokens and API tokens: made here, shown once, kept as hashes.
 //!
-//! A secret holds 160 random bits, so nobody can search for the text behind its hash, and plain
+//! A secret holds at least 160 random bits, so nobody can search for the text behind its hash, and plain
 //! SHA-256 is enough. A slow hash guards guessable passwords; here it would only make admission
 //! slow, and with a salt the look-up by hash would be impossible.
 
@@ -10,9 +10,10 @@ use schema::StreamKey;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Random bytes in a secret: 160 bits.
+/// Random bytes after a prefix: 160 bits.
 const RANDOM_BYTES: usize = 20;
 const STREAM_KEY_PREFIX: &str = "hw_sk_";
+const PUBLISH_TOKEN_PREFIX: &str = "hwp_";
 const API_TOKEN_PREFIX: &str = "hw_at_";
 
 /// An API token. `Debug` does not show it.
@@ -46,6 +47,18 @@ pub fn new_stream_key() -> StreamKey {
     StreamKey::new(random(STREAM_KEY_PREFIX))
 }
 
+/// A new publish token, `hwp_` and 40 hexadecimal digits. A publisher sends it in a stream key's place.
+#[must_use]
+pub(crate) fn new_publish_token() -> StreamKey {
+    StreamKey::new(random(PUBLISH_TOKEN_PREFIX))
+}
+
+/// Whether a publisher's secret is a publish token rather than a stream key.
+#[must_use]
+pub(crate) fn is_publish_token(secret: &StreamKey) -> bool {
+    secret.expose().starts_with(PUBLISH_TOKEN_PREFIX)
+}
+
 /// What is kept of a secret, and what it is looked up by.
 #[must_use]
 pub fn hash(secret: &str) -> Vec<u8> {
@@ -53,9 +66,14 @@ pub fn hash(secret: &str) -> Vec<u8> {
 }
 
 fn random(prefix: &str) -> String {
-    let mut bytes = [0_u8; RANDOM_BYTES];
+    format!("{prefix}{}", random_hex::<RANDOM_BYTES>())
+}
+
+/// `BYTES` random bytes as hexadecimal digits.
+pub(crate) fn random_hex<const BYTES: usize>() -> String {
+    let mut bytes = [0_u8; BYTES];
     rand::fill(&mut bytes);
-    format!("{prefix}{}", hex::encode(bytes))
+    hex::encode(bytes)
 }
 
 #[cfg(test)]

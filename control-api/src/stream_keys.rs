@@ -5,13 +5,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
-use schema::{ChannelName, StreamKey};
+use schema::StreamKey;
 use serde::Serialize;
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::ControlApi;
 use crate::api_tokens::Admin;
+use crate::channels::channel_id;
 use crate::http::extract::{ChannelPath, Fields, KeyPath, text};
 use crate::http::problem::ApiError;
 use crate::secret;
@@ -131,11 +132,4 @@ fn label(fields: Option<Fields>) -> Result<String, ApiError> {
     let label: String = fields.optional("label")?.unwrap_or_default();
     fields.finish()?;
     text("label", &label, 0, LABEL_LONGEST)
-}
-
-async fn channel_id(work: &mut PgConnection, name: &ChannelName) -> Result<Uuid, ApiError> {
-    let sql = "select id from channels where name = $1 and deleted_at is null";
-    let query = sql::query_scalar(sql).bind(name.as_str());
-    let found = query.fetch_optional(work).await?;
-    found.ok_or(ApiError::Unknown("channel"))
 }

@@ -81,6 +81,7 @@ async fn refusal(answer: Response) -> AdmitError {
     let code = answer.json::<Problem>().await.map(|problem| problem.code).unwrap_or_default();
     match status {
         StatusCode::UNAUTHORIZED if code == "key_revoked" => AdmitError::Revoked,
+        StatusCode::UNAUTHORIZED if code == "token_expired" => AdmitError::Expired,
         StatusCode::UNAUTHORIZED => AdmitError::Unknown,
         StatusCode::FORBIDDEN => AdmitError::Forbidden,
         _ => AdmitError::Unavailable { retry_after_s },

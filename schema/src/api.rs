@@ -4,11 +4,12 @@
 //!
 //! | call | body | answer |
 //! |---|---|---|
-//! | `POST /internal/v1/admissions` | [`AdmitRequest`] | 200 [`PublishGrant`]; 401 `key_unknown` or `key_revoked`; 403; 503 |
+//! | `POST /internal/v1/admissions` | [`AdmitRequest`] | 200 [`PublishGrant`]; 401 `key_unknown`, `key_revoked` or `token_expired`; 403; 503 |
 //! | `POST /internal/v1/reports` | [`NodeReport`] | 200 [`ReportAnswer`] |
 
 use serde::{Deserialize, Serialize};
 
+use crate::feed::SessionEnd;
 use crate::id::{BroadcastId, ChannelName, Incarnation, SessionId};
 use crate::ladder::{Ladder, LatencyProfile, PictureSize};
 use crate::secret::StreamKey;
@@ -21,17 +22,28 @@ pub const REPORTS_PATH: &str = "/internal/v1/reports";
 pub const REPORT_INTERVAL_MS: u64 = 2_000;
 
 /// How a publisher came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// WebRTC by RFC 9725.
+    #[default]
     Whip,
+}
+
+impl Protocol {
+    /// The word used in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Whip => "whip",
+        }
+    }
 }
 
 /// May this key publish?
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AdmitRequest {
-    /// The key as the publisher sent it.
+    /// The key, or the studio's publish token, as the publisher sent it.
     pub key: StreamKey,
     /// How it came in.
     pub protocol: Protocol,
@@ -44,7 +56,8 @@ pub struct AdmitRequest {
 pub struct PublishGrant {
     /// The channel that the key belongs to.
     pub channel: ChannelName,
-    /// The key's id (never the key), by which a revocation finds its sessions.
+    /// The id (never the secret) of the key or publish token, by which a revocation finds its
+    /// sessions.
     pub key_id: String,
     /// The channel's title, for pages.
     pub title: String,
@@ -88,7 +101,10 @@ pub struct BroadcastReport {
     pub incarnation: Incarnation,
     /// The publisher's session.
     pub session: SessionId,
-    /// The key that it was admitted by.
+    /// How the publisher came in.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// The `key_id` of its grant.
     pub key_id: String,
     /// Live or over.
     pub state: BroadcastState,
@@ -96,7 +112,7 @@ pub struct BroadcastReport {
     pub started_at_us: i64,
     /// Why it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end: Option<crate::feed::SessionEnd>,
+    pub end: Option<SessionEnd>,
     /// The size of its source, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_size: Option<PictureSize>,
@@ -117,9 +133,17 @@ pub enum NodeCommand {
     EndSession {
         /// Which.
         session: SessionId,
+        /// What the session, and with it the broadcast, ends for.
+        #[serde(default = "ended_by_order")]
+        end: SessionEnd,
         /// Said to the operator, in the log.
         reason: String,
     },
+}
+
+/// What a control plane meant that gave no end.
+fn ended_by_order() -> SessionEnd {
+    SessionEnd::Ended
 }
 
 /// The body of every HTTP error: RFC 9457 problem details with a stable code.

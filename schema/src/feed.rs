@@ -21,8 +21,10 @@ pub enum SessionEnd {
     Lost,
     /// Another session took the channel over.
     Replaced,
-    /// The control plane ordered the end.
+    /// The control plane ordered the end, or nobody reads the feed any more.
     Ended,
+    /// The control plane ordered the end because the key, or what stood for it, was revoked.
+    KeyRevoked,
     /// This node is shutting down.
     Shutdown,
 }
@@ -37,6 +39,7 @@ impl SessionEnd {
             Self::Lost => "lost",
             Self::Replaced => "replaced",
             Self::Ended => "ended",
+            Self::KeyRevoked => "key_revoked",
             Self::Shutdown => "shutdown",
         }
     }

@@ -21,6 +21,15 @@ pub(crate) enum ApiError {
     /// A bearer token that is unknown or revoked.
     #[error("the API token is not valid")]
     TokenUnknown,
+    /// A session cookie that stands for nothing any more.
+    #[error("the web session is over; sign in again")]
+    SessionExpired,
+    /// A page of another site makes a browser send its cookie.
+    #[error("a page of another site may not do this")]
+    CrossSite,
+    /// Too many wrong tokens from one address.
+    #[error("too many wrong tokens from this address; try again in {retry_after_s} s")]
+    AttemptsTooMany { retry_after_s: u64 },
     /// A valid token that may not do this.
     #[error("the API token may not do this")]
     RoleInsufficient,
@@ -104,8 +113,11 @@ struct FieldProblem {
 impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::TokenMissing | Self::TokenUnknown | Self::KeyRefused { .. } => StatusCode::UNAUTHORIZED,
-            Self::RoleInsufficient => StatusCode::FORBIDDEN,
+            Self::TokenMissing | Self::TokenUnknown | Self::SessionExpired | Self::KeyRefused { .. } => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::RoleInsufficient | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::AttemptsTooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Body { status, .. } => *status,
@@ -119,6 +131,9 @@ impl ApiError {
         match self {
             Self::TokenMissing => "token_missing".into(),
             Self::TokenUnknown => "token_unknown".into(),
+            Self::SessionExpired => "session_expired".into(),
+            Self::CrossSite => "cross_site".into(),
+            Self::AttemptsTooMany { .. } => "attempts_too_many".into(),
             Self::RoleInsufficient => "role_insufficient".into(),
             Self::Unknown(what) => format!("{what}_unknown"),
             Self::KeyRefused { code, .. } | Self::Conflict { code, .. } | Self::Body { code, .. } => (*code).into(),
@@ -140,7 +155,7 @@ impl ApiError {
     /// RFC 6750 3 and 3.1.
     fn challenge(&self) -> Option<&'static str> {
         match self {
-            Self::TokenMissing => Some(r#"Bearer realm="headwater""#),
+            Self::TokenMissing | Self::SessionExpired => Some(r#"Bearer realm="headwater""#),
             Self::TokenUnknown | Self::KeyRefused { .. } => Some(r#"Bearer realm="headwater", error="invalid_token""#),
             Self::RoleInsufficient => Some(r#"Bearer realm="headwater", error="insufficient_scope""#),
             _ => None,
@@ -161,8 +176,10 @@ impl IntoResponse for ApiError {
         if let Some(challenge) = self.challenge() {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if matches!(self, Self::DatabaseUnavailable) {
-            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        match self {
+            Self::DatabaseUnavailable => drop(headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            Self::AttemptsTooMany { retry_after_s } => drop(headers.insert(RETRY_AFTER, retry_after_s.into())),
+            _ => {}
         }
         response
     }

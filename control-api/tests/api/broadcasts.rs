@@ -18,7 +18,7 @@ async fn a_reported_broadcast_is_live_until_its_end_is_reported() {
     live.source_size = Some(PictureSize { width: 1280, height: 720 });
     assert!(plane.report("n1", from_ref(&live)).await.commands.is_empty());
     let shown = plane.get("/api/v1/channels/demo").await;
-    assert_eq!(shown.body["live"]["id"], "b1");
+    assert_eq!(shown.body["live"]["broadcast"], "b1");
     assert_eq!(shown.body["live"]["started_at"], "2023-11-14T22:13:20Z");
     assert_eq!(shown.body["live"]["source_size"]["height"], 720);
     let ended = schema::api::BroadcastReport {
@@ -30,12 +30,53 @@ async fn a_reported_broadcast_is_live_until_its_end_is_reported() {
     plane.report("n1", from_ref(&ended)).await;
     plane.report("n1", &[ended]).await;
     assert_eq!(plane.get("/api/v1/channels/demo").await.body["live"], Value::Null);
-    let list = plane.get(LIST).await;
+    let list = plane.admin("GET", LIST, Value::Null).await;
     let only = &list.body["broadcasts"][0];
     assert_eq!(only["state"], "ended");
     assert_eq!(only["end_reason"], "closed");
     assert_eq!(only["source_size"], json!({ "width": 1280, "height": 720 }));
     assert!(only["ended_at"].is_string());
+}
+
+#[tokio::test]
+async fn callers_see_how_a_publisher_came_in_and_why_it_ended_and_strangers_do_not() {
+    let plane = Plane::start().await;
+    let channel = "/api/v1/channels/demo";
+    let before = plane.admin("GET", channel, Value::Null).await;
+    assert_eq!((&before.body["live"], &before.body["last_end"]), (&Value::Null, &Value::Null));
+    assert!(before.body.as_object().unwrap().contains_key("last_end"));
+    let live = plane.live("b1").await;
+    let mut over = plane.live("b0").await;
+    over.state = BroadcastState::Ended;
+    over.end = Some(SessionEnd::Silent);
+    plane.report("n1", &[over, live]).await;
+    let inside = plane.admin("GET", channel, Value::Null).await.body;
+    assert_eq!(inside["live"]["protocol"], "whip");
+    assert_eq!(inside["live"]["credential"], "key");
+    assert_eq!(inside["last_end"]["broadcast"], "b0");
+    assert_eq!(inside["last_end"]["reason"], "silent");
+    assert!(inside["last_end"]["at"].is_string());
+    let list = plane.admin("GET", LIST, Value::Null).await.body;
+    assert_eq!(list["broadcasts"][0]["credential"], "key");
+
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let outside = plane.get(channel).await.body;
+    assert_eq!(names(&outside), ["live", "name", "profile", "title"]);
+    assert_eq!(names(&outside["live"]), ["broadcast", "source_size", "started_at"]);
+    let page = plane.get("/api/v1/channels").await.body;
+    assert_eq!(names(&page["channels"][0]), ["live", "name", "profile", "title"]);
+    let list = plane.get(LIST).await.body;
+    let public = ["channel", "ended_at", "id", "source_size", "started_at", "state"];
+    assert_eq!(names(&list["broadcasts"][0]), public);
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_told_so_even_where_none_is_needed() {
+    let plane = Plane::start().await;
+    for path in ["/api/v1/channels/demo", LIST] {
+        let answer = plane.send_as(Some("hw_at_00"), "GET", path, "").await;
+        answer.is_problem(401, "token_unknown");
+    }
 }
 
 #[tokio::test]
@@ -63,13 +104,17 @@ async fn a_revoked_key_ends_its_live_session_at_every_report_until_it_is_over() 
     assert_eq!(plane.admin("DELETE", &path, Value::Null).await.status, 204);
     for _ in 0..2 {
         let answer = plane.report("n1", from_ref(&live)).await;
-        let NodeCommand::EndSession { session, .. } = &answer.commands[0];
-        assert_eq!(session.as_str(), "session-b1");
+        let NodeCommand::EndSession { session, end, .. } = &answer.commands[0];
+        assert_eq!((session.as_str(), *end), ("session-b1", SessionEnd::KeyRevoked));
         assert_eq!(answer.commands.len(), 1);
     }
     let mut ended = live;
     ended.state = BroadcastState::Ended;
+    ended.end = Some(SessionEnd::KeyRevoked);
     assert!(plane.report("n1", &[ended]).await.commands.is_empty());
+    let shown = plane.admin("GET", "/api/v1/channels/demo", Value::Null).await;
+    assert_eq!(shown.body["last_end"]["reason"], "key_revoked");
+    assert!(plane.metrics().contains("headwater_control_sessions_ended_total 2"));
 }
 
 #[tokio::test]
@@ -91,7 +136,7 @@ async fn a_key_that_the_database_does_not_know_ends_nothing_and_is_counted() {
     let known = plane.live("b3").await;
     let answer = plane.report("n1", &[stranger, odd, known]).await;
     assert!(answer.commands.is_empty());
-    let list = plane.get(LIST).await;
+    let list = plane.admin("GET", LIST, Value::Null).await;
     assert_eq!(list.body["broadcasts"].as_array().unwrap().len(), 1);
     let line = "headwater_control_reports_unknown_key_total 2";
     assert!(plane.metrics().contains(line));
@@ -103,12 +148,12 @@ async fn a_live_broadcast_that_its_node_leaves_out_is_over_and_comes_back_when_t
     let live = plane.live("b1").await;
     plane.report("n1", from_ref(&live)).await;
     plane.report("n2", &[]).await;
-    assert_eq!(plane.get(LIST).await.body["broadcasts"][0]["state"], "live");
+    assert_eq!(plane.admin("GET", LIST, Value::Null).await.body["broadcasts"][0]["state"], "live");
     plane.report("n1", &[]).await;
-    let over = plane.get(LIST).await;
+    let over = plane.admin("GET", LIST, Value::Null).await;
     assert_eq!(over.body["broadcasts"][0]["end_reason"], "left_out");
     plane.report("n1", &[live]).await;
-    let back = plane.get(LIST).await;
+    let back = plane.admin("GET", LIST, Value::Null).await;
     assert_eq!(back.body["broadcasts"][0]["state"], "live");
     assert_eq!(back.body["broadcasts"][0]["ended_at"], Value::Null);
 }
@@ -123,13 +168,13 @@ async fn an_older_incarnation_changes_nothing_and_a_higher_one_takes_over() {
     stale.incarnation = Incarnation(4);
     stale.state = BroadcastState::Ended;
     plane.report("n2", &[stale]).await;
-    assert_eq!(plane.get(LIST).await.body["broadcasts"][0]["state"], "live");
+    assert_eq!(plane.admin("GET", LIST, Value::Null).await.body["broadcasts"][0]["state"], "live");
     live.incarnation = Incarnation(6);
     plane.report("n2", from_ref(&live)).await;
     live.incarnation = Incarnation(5);
     live.state = BroadcastState::Ended;
     plane.report("n1", &[live]).await;
-    assert_eq!(plane.get(LIST).await.body["broadcasts"][0]["state"], "live");
+    assert_eq!(plane.admin("GET", LIST, Value::Null).await.body["broadcasts"][0]["state"], "live");
 }
 
 #[tokio::test]
@@ -141,7 +186,7 @@ async fn what_its_node_ended_stays_ended() {
     ended.end = Some(SessionEnd::Lost);
     plane.report("n1", &[live.clone(), ended]).await;
     plane.report("n1", &[live]).await;
-    let list = plane.get(LIST).await;
+    let list = plane.admin("GET", LIST, Value::Null).await;
     assert_eq!(list.body["broadcasts"][0]["end_reason"], "lost");
 }
 
@@ -153,7 +198,7 @@ async fn a_broadcast_of_a_silent_node_is_not_shown_as_live() {
     let age = "update broadcasts set reported_at = now() - interval '16 seconds'";
     sqlx::query(age).execute(plane.pool()).await.unwrap();
     assert_eq!(plane.get("/api/v1/channels/demo").await.body["live"], Value::Null);
-    assert_eq!(plane.get(LIST).await.body["broadcasts"][0]["state"], "lost");
+    assert_eq!(plane.admin("GET", LIST, Value::Null).await.body["broadcasts"][0]["state"], "lost");
 }
 
 #[tokio::test]

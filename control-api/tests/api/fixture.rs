@@ -17,7 +17,7 @@ use control_api::{ControlApi, Database, Embedded, FirstRunNames, first_run};
 use http_body_util::BodyExt;
 use prometheus::{Encoder, Registry, TextEncoder};
 use schema::StreamKey;
-use schema::api::{BroadcastReport, BroadcastState, NodeReport, ReportAnswer};
+use schema::api::{BroadcastReport, BroadcastState, NodeReport, Protocol, ReportAnswer};
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
@@ -150,6 +150,31 @@ impl Plane {
         send(&self.public, request.body(body.into()).unwrap()).await
     }
 
+    /// A request with these headers and extensions.
+    pub(crate) async fn public(&self, request: Request<Body>) -> Answer {
+        send(&self.public, request).await
+    }
+
+    /// Signs in; gives the cookie as a browser sends it.
+    pub(crate) async fn sign_in(&self) -> String {
+        let body = json!({ "token": self.admin.expose() }).to_string();
+        let answer = self.send_as(None, "POST", "/api/v1/session", body).await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+        let line = answer.headers["set-cookie"].to_str().unwrap();
+        line.split(';').next().unwrap().to_owned()
+    }
+
+    /// A request of one of our pages, with a cookie.
+    pub(crate) async fn browser(&self, cookie: &str, method: &str, path: &str, body: Value) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("cookie", cookie);
+        let request = request.header("sec-fetch-site", "same-origin");
+        let body = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        self.public(request.body(body.into()).unwrap()).await
+    }
+
     pub(crate) async fn internal(&self, path: &str, body: impl Into<Body>) -> Answer {
         let request = Request::post(path).body(body.into()).unwrap();
         send(&self.internal, request).await
@@ -170,12 +195,18 @@ impl Plane {
 
     /// A live broadcast that the first key was admitted for.
     pub(crate) async fn live(&self, id: &str) -> BroadcastReport {
-        let grant = self.admit(self.key.expose()).await;
+        self.live_by(id, self.key.expose()).await
+    }
+
+    /// A live broadcast that `key` was admitted for.
+    pub(crate) async fn live_by(&self, id: &str, key: &str) -> BroadcastReport {
+        let grant = self.admit(key).await;
         BroadcastReport {
             broadcast: id.parse().unwrap(),
             channel: "demo".parse().unwrap(),
             incarnation: schema::Incarnation(1),
             session: format!("session-{id}").parse().unwrap(),
+            protocol: Protocol::Whip,
             key_id: grant.body["key_id"].as_str().unwrap().to_owned(),
             state: BroadcastState::Live,
             started_at_us: 1_700_000_000_000_000,

@@ -13,13 +13,14 @@ const CHANNELS: &str = "/api/v1/channels";
 const KEY: &str = "/api/v1/channels/demo/keys/0190a0a0-0000-7000-8000-000000000000";
 
 /// Everything that only an admin may do.
-const GUARDED: [(&str, &str); 6] = [
+pub(crate) const GUARDED: [(&str, &str); 7] = [
     ("POST", CHANNELS),
     ("PATCH", "/api/v1/channels/demo"),
     ("DELETE", "/api/v1/channels/demo"),
     ("POST", "/api/v1/channels/demo/keys"),
     ("GET", "/api/v1/channels/demo/keys"),
     ("DELETE", KEY),
+    ("POST", "/api/v1/channels/demo/publish-tokens"),
 ];
 
 #[tokio::test]

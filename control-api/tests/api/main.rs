@@ -10,5 +10,7 @@ mod fixture;
 mod http;
 mod internal;
 mod migrations;
+mod publish_tokens;
 mod secrets;
 mod stream_keys;
+mod web_sessions;

@@ -18,12 +18,37 @@ async fn migrations_can_be_repeated_and_run_by_two_at_once() {
 async fn a_database_of_a_newer_or_other_program_is_told_apart() {
     let database = empty_database().await;
     database.migrate().await.unwrap();
-    let change = "update _sqlx_migrations set checksum = '\\x00'";
+    let change = "update _sqlx_migrations set checksum = '\\x00' where version = 1";
     sqlx::query(change).execute(database.pool()).await.unwrap();
     let changed = database.migrate_check().await;
     assert!(matches!(changed, Err(SchemaError::Changed(1))), "{changed:?}");
-    let newer = "update _sqlx_migrations set version = 9999";
+    let newer = "update _sqlx_migrations set version = 9999 where version = 1";
     sqlx::query(newer).execute(database.pool()).await.unwrap();
     let newer = database.migrate_check().await;
     assert!(matches!(newer, Err(SchemaError::Newer(9999))), "{newer:?}");
+}
+
+/// The schema as the first release left it, with a broadcast in it.
+const FIRST: &str = include_str!("../../../schema/migrations/0001_channels_keys_broadcasts.sql");
+const FIRST_DATA: &str = "insert into channels (id, name, title) values ('00000000-0000-7000-8000-000000000001', 'old', 'Old'); \
+    insert into stream_keys (id, channel_id, hash) values ('00000000-0000-7000-8000-000000000002', \
+      '00000000-0000-7000-8000-000000000001', sha256('old')); \
+    insert into broadcasts (id, channel_id, incarnation, node, session, key_id, state, started_at, ended_at, end_reason) \
+      values ('b0', '00000000-0000-7000-8000-000000000001', 1, 'n', 's', '00000000-0000-7000-8000-000000000002', \
+      'ended', now(), now(), 'closed')";
+const SECOND: &str = include_str!("../../../schema/migrations/0002_web_sessions_publish_tokens.sql");
+
+#[tokio::test]
+async fn the_second_migration_keeps_what_is_there_and_serves_the_first_program_too() {
+    let database = empty_database().await;
+    for script in [FIRST, FIRST_DATA, SECOND, SECOND] {
+        sqlx::raw_sql(script).execute(database.pool()).await.unwrap();
+    }
+    let sql = "select protocol || ' ' || end_reason || ' ' || (key_id is not null)::text from broadcasts";
+    let kept: String = sqlx::query_scalar(sql).fetch_one(database.pool()).await.unwrap();
+    assert_eq!(kept, "whip closed true");
+    // What the first program writes, which knows no new column.
+    let more = "insert into broadcasts (id, channel_id, incarnation, node, session, key_id, state, started_at) \
+                select 'b1', channel_id, 2, node, session, key_id, 'live', now() from broadcasts";
+    sqlx::query(more).execute(database.pool()).await.unwrap();
 }

@@ -12,7 +12,7 @@ use packager::broadcast::{
 };
 use packager_transcode::process::WorkerCommand;
 use prometheus::Registry;
-use schema::api::{BroadcastReport, BroadcastState};
+use schema::api::{BroadcastReport, BroadcastState, Protocol};
 use schema::{BroadcastId, Codec, Incarnation, TrackKind};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -164,6 +164,7 @@ fn first_report(arrival: &Arrival, id: &BroadcastId, incarnation: Incarnation) -
         channel: arrival.grant.channel.clone(),
         incarnation,
         session: arrival.session.clone(),
+        protocol: Protocol::Whip,
         key_id: arrival.grant.key_id.clone(),
         state: BroadcastState::Live,
         started_at_us: arrival.zero.0,

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ingest::whip::Whip;
+use schema::BroadcastId;
 use schema::api::{BroadcastReport, BroadcastState, NodeCommand, NodeReport, REPORT_INTERVAL_MS};
-use schema::{BroadcastId, SessionEnd};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -94,9 +94,9 @@ async fn report(node: &str, control: &ControlClient, reports: &Reports, whip: &W
 
 fn obey(command: NodeCommand, whip: &Whip) {
     match command {
-        NodeCommand::EndSession { session, reason } => {
-            tracing::info!(%session, reason, "the control plane ends a session");
-            whip.end_session(&session, SessionEnd::Ended);
+        NodeCommand::EndSession { session, end, reason } => {
+            tracing::info!(%session, %end, reason, "the control plane ends a session");
+            whip.end_session(&session, end);
         }
     }
 }

@@ -63,6 +63,9 @@ pub enum AdmitError {
     /// The key was taken back.
     #[error("the stream key was revoked")]
     Revoked,
+    /// A publish token came after its time; a session that it began goes on.
+    #[error("the publish token has expired; get a new one")]
+    Expired,
     /// The key is good, but its channel may not publish now.
     #[error("this channel may not publish")]
     Forbidden,

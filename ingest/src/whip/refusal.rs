@@ -56,6 +56,7 @@ impl Refusal {
             Self::KeyOther => (S::UNAUTHORIZED, "key_other"),
             Self::Admission(AdmitError::Unknown) => (S::UNAUTHORIZED, "key_unknown"),
             Self::Admission(AdmitError::Revoked) => (S::UNAUTHORIZED, "key_revoked"),
+            Self::Admission(AdmitError::Expired) => (S::UNAUTHORIZED, "token_expired"),
             Self::Admission(AdmitError::Forbidden) => (S::FORBIDDEN, "publish_forbidden"),
             Self::Admission(AdmitError::Unavailable { .. }) => (S::SERVICE_UNAVAILABLE, "admission_unavailable"),
             Self::Offer(OfferError::Malformed(_)) => (S::BAD_REQUEST, "offer_malformed"),

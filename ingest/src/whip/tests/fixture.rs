@@ -168,6 +168,17 @@ impl Answering for ScriptedEndpoint {
 
 struct ScriptedAdmission;
 
+/// Admits each secret once, as a publish token that expires right after.
+#[derive(Default)]
+pub(super) struct Once(AtomicUsize);
+
+impl Admission for Once {
+    fn admit(&self, _: AdmitRequest) -> Pending<'_, Result<PublishGrant, AdmitError>> {
+        let asked = self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move { if asked == 0 { Ok(grant("demo")) } else { Err(AdmitError::Expired) } })
+    }
+}
+
 impl Admission for ScriptedAdmission {
     fn admit(&self, request: AdmitRequest) -> Pending<'_, Result<PublishGrant, AdmitError>> {
         Box::pin(async move {
@@ -175,6 +186,7 @@ impl Admission for ScriptedAdmission {
                 KEY | "sk_second_key_of_demo" => Ok(grant("demo")),
                 OTHER_KEY => Ok(grant("other")),
                 "sk_revoked" => Err(AdmitError::Revoked),
+                "hwp_expired" => Err(AdmitError::Expired),
                 "sk_forbidden" => Err(AdmitError::Forbidden),
                 "sk_away" => Err(AdmitError::Unavailable { retry_after_s: 9 }),
                 "sk_hangs" => pending().await,
@@ -210,9 +222,12 @@ impl World {
     }
 
     pub(super) fn with(limits: Limits, places: usize) -> Self {
+        Self::admitting(limits, places, Arc::new(ScriptedAdmission))
+    }
+
+    pub(super) fn admitting(limits: Limits, places: usize, admission: Arc<dyn Admission>) -> Self {
         let endpoint = Arc::new(ScriptedEndpoint::default());
         let (sender, arrivals) = mpsc::channel(places);
-        let admission = Arc::new(ScriptedAdmission);
         let registry = Registry::new();
         let whip = Whip::new(Arc::clone(&endpoint) as _, admission, sender, limits, &registry).unwrap();
         let router = router(whip.clone());

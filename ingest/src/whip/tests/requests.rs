@@ -61,6 +61,7 @@ async fn every_bad_request_has_its_status_and_code_and_makes_no_session() {
         (post("sk_nobody", "audio"), 401, "key_unknown"),
         (post(&"k".repeat(513), "audio"), 401, "key_unknown"),
         (post("sk_revoked", "audio"), 401, "key_revoked"),
+        (post("hwp_expired", "audio"), 401, "token_expired"),
         (post("sk_forbidden", "audio"), 403, "publish_forbidden"),
         (post("sk_away", "audio"), 503, "admission_unavailable"),
         (post("sk_hangs", "audio"), 503, "admission_unavailable"),
@@ -201,6 +202,17 @@ async fn delete_ends_the_session_for_its_own_key_only_and_only_once() {
         let again = world.ask(delete(path, KEY)).await;
         assert_eq!(problem(again).await.code, "session_unknown");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn delete_takes_what_began_the_session_also_after_it_expired() {
+    let world = World::admitting(Limits::default(), 1, Arc::new(Once::default()));
+    let (location, publisher) = world.publish().await;
+    let late = world.ask(post(KEY, "audio")).await;
+    assert_eq!(problem(late).await.code, "token_expired");
+    assert_eq!(world.ask(delete(&location, KEY)).await.status(), StatusCode::OK);
+    settle().await;
+    assert_eq!(publisher.asked(), [Asked::Closed]);
 }
 
 #[tokio::test(start_paused = true)]
