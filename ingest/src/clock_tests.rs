@@ -156,6 +156,86 @@ fn tracks_whose_wall_clocks_are_hours_apart_keep_the_arrival_offset() {
 }
 
 #[test]
+fn a_first_report_without_rtp_time_costs_nothing_and_the_next_are_followed() {
+    let mut publisher = Publisher::new([1, 2], [ms(80), ms(0)]);
+    run(&mut publisher, 0..10, false);
+    for track in [VIDEO, AUDIO] {
+        let empty = Report { rtp: u32::MAX, ..publisher.report(track, ms(180)) };
+        assert_eq!(publisher.clock.sender_report(empty), Err(Ignored::Empty));
+    }
+    let times = run(&mut publisher, 10..1_000, true);
+    let [video, audio] = times[989];
+    assert!((video - audio).abs() < media_ms(1), "{:?}", video - audio);
+}
+
+#[test]
+fn a_first_report_of_nonsense_within_reach_is_outvoted_by_the_next_two() {
+    let mut publisher = Publisher::new([1, 2], [ms(80), ms(0)]);
+    run(&mut publisher, 0..50, false);
+    let good = publisher.report(VIDEO, ms(980));
+    let nonsense = Report { rtp: good.rtp.wrapping_add(2 * RATES[VIDEO]), ..good };
+    assert_eq!(publisher.clock.sender_report(nonsense), Ok(()));
+    assert_eq!(publisher.send_report(VIDEO, ms(1_000)), Err(Ignored::Jump));
+    assert_eq!(publisher.send_report(VIDEO, ms(1_020)), Ok(()));
+    assert_eq!(publisher.send_report(AUDIO, ms(1_020)), Ok(()));
+    let times = run(&mut publisher, 50..1_100, true);
+    let [video, audio] = times[1_049];
+    assert!((video - audio).abs() < media_ms(1), "{:?}", video - audio);
+}
+
+#[test]
+fn reports_of_one_track_alone_change_nothing() {
+    for track in [VIDEO, AUDIO] {
+        let mut publisher = Publisher::new([1, 2], [ms(80), ms(0)]);
+        for second in 0..10 {
+            let times = run(&mut publisher, second * 50..(second + 1) * 50, false);
+            assert!(times.iter().all(|[video, audio]| *video - *audio == media_ms(80)));
+            assert_eq!(publisher.send_report(track, ms(1_000 * second + 980)), Ok(()));
+        }
+        assert_eq!(publisher.clock.skew(), None);
+    }
+}
+
+#[test]
+fn sound_whose_reports_are_rare_and_late_is_followed_from_its_first_one() {
+    let mut publisher = Publisher::new([1, 2], [ms(60), ms(0)]);
+    let mut last = [MediaTime::ZERO; 2];
+    for second in 0..25 {
+        last = run(&mut publisher, second * 50..(second + 1) * 50, false)[49];
+        let at = ms(1_000 * second + 980);
+        assert_eq!(publisher.send_report(VIDEO, at), Ok(()));
+        if second % 7 == 3 {
+            assert_eq!(publisher.send_report(AUDIO, at), Ok(()));
+        }
+        assert_eq!(publisher.clock.skew().is_some(), second >= 3);
+    }
+    assert!((last[VIDEO] - last[AUDIO]).abs() < media_ms(1), "{last:?}");
+}
+
+#[test]
+fn the_skew_that_is_told_shrinks_as_it_is_corrected() {
+    let mut publisher = Publisher::new([1, 2], [ms(40), ms(0)]);
+    run(&mut publisher, 0..50, true);
+    let told = publisher.clock.skew().unwrap();
+    assert!((media_ms(-41)..media_ms(-39)).contains(&told), "{told:?}");
+    run(&mut publisher, 50..250, false);
+    let told = publisher.clock.skew().unwrap();
+    assert!((media_ms(-21)..media_ms(-19)).contains(&told), "5 ms in each of 4 s: {told:?}");
+}
+
+#[test]
+fn reports_across_the_wraps_of_the_rtp_clocks_and_of_the_wall_clock_are_followed() {
+    // The clocks wrap within the first two seconds, one after the other; NTP time ends its era at 3 s.
+    let starts = [0_u32.wrapping_sub(90_000), 0_u32.wrapping_sub(96_000)];
+    let mut publisher = Publisher::new(starts, [ms(80), ms(0)]);
+    publisher.ntp_begin = 0_u64.wrapping_sub(3 << 32);
+    let times = run(&mut publisher, 0..1_000, true);
+    assert!(times.windows(2).all(|pair| pair[0][VIDEO] < pair[1][VIDEO] && pair[0][AUDIO] < pair[1][AUDIO]));
+    let [video, audio] = times[999];
+    assert!((video - audio).abs() < media_ms(1), "{:?}", video - audio);
+}
+
+#[test]
 fn a_jump_of_the_rtp_clock_starts_the_track_anew_at_its_arrival() {
     for jump in [1_000_000_000, 3_000_000_000] {
         let mut publisher = Publisher::new([500_000, 0], [ms(0), ms(0)]);

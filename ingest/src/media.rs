@@ -224,6 +224,48 @@ mod tests {
         assert_eq!((counts.order.received, counts.video.withheld), (4 + 3, 1));
     }
 
+    #[test]
+    fn every_video_codec_has_a_depacketiser_and_survives_both_wraps() {
+        let key: [(Codec, &[u8]); 3] = [
+            (Codec::Vp8, &[0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 1, 0xb4, 0]),
+            (Codec::Vp9, &[0x0c, 0x82, 0x49, 0x83, 0x42]),
+            (Codec::Av1, &[0x28, 3, 0x08, 0x00, 0x00, 0x30, 0x10]),
+        ];
+        for (codec, payload) in key {
+            let mut media = Media::new(&[TrackSetup { codec, clock_rate: 90_000 }]);
+            let mut sender = Packetiser::new(u16::MAX - 1);
+            let start = sender.now;
+            let mut units = Vec::new();
+            for index in 0..4_u32 {
+                sender.now = start + Duration::from_millis(100) * index;
+                let timestamp = 0_u32.wrapping_sub(18_000).wrapping_add(9_000 * index);
+                media.packet(0, sender.packet(timestamp, true, payload), sender.now, WALL);
+                media.drain(sender.now, WAIT, &mut units);
+            }
+            let times: Vec<_> = units.iter().map(|unit| (unit.codec, unit.random_access, unit.pts)).collect();
+            let expected = [0, 100, 200, 300].map(|millis| (codec, true, MediaTime::from_millis(millis)));
+            assert_eq!(times, expected);
+            assert!(!media.wants_keyframe());
+        }
+    }
+
+    #[test]
+    fn a_lost_packet_of_any_video_codec_wants_a_keyframe_and_is_counted() {
+        for codec in [Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1] {
+            let mut media = Media::new(&[TrackSetup { codec, clock_rate: 90_000 }]);
+            let mut sender = Packetiser::new(7);
+            for sequence in [7, 9] {
+                sender.sequence = sequence;
+                media.packet(0, sender.packet(1, true, &[0xff, 0xff]), sender.now, WALL);
+            }
+            let mut units = Vec::new();
+            media.drain(sender.now + WAIT, WAIT, &mut units);
+            assert!(units.is_empty() && media.wants_keyframe(), "{codec:?}");
+            let (_, counts) = media.take_counts().next().unwrap();
+            assert_eq!((counts.order.lost, counts.video.corrupt), (1, 2), "{codec:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn arbitrary_packets_never_panic_and_times_never_go_back(

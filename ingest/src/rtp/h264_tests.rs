@@ -53,6 +53,57 @@ fn sets_with_a_timestamp_of_their_own_are_put_before_every_idr() {
 }
 
 #[test]
+fn sets_whose_packets_have_the_marker_and_the_timestamp_of_their_idr_count() {
+    let (mut depacketiser, mut sender) = (Depacketiser::new(), Packetiser::new(9));
+    let packets = [sender.packet(5, true, SPS), sender.packet(5, true, PPS), sender.packet(5, true, &idr(50))];
+    let units = collect(&mut depacketiser, &packets);
+    assert_eq!(units.len(), 1);
+    assert_eq!(units[0].data, annex_b(&[SPS, PPS, &idr(50)]));
+}
+
+#[test]
+fn an_idr_in_several_slices_and_without_delimiter_is_one_unit() {
+    let (mut depacketiser, mut sender) = (Depacketiser::new(), Packetiser::new(9));
+    let mut further = idr(300);
+    further[1] = 0x40; // first_mb_in_slice above 0
+    let slices: [&[u8]; 5] = [SPS, PPS, &idr(300), &further, &further];
+    let units = collect(&mut depacketiser, &sender.picture(1, &slices));
+    assert_eq!(units.len(), 1);
+    assert_eq!(units[0].data, annex_b(&slices));
+}
+
+#[test]
+fn single_nal_units_alone_as_in_packetization_mode_0_are_enough() {
+    let (mut depacketiser, mut sender) = (Depacketiser::new(), Packetiser::new(9));
+    sender.payload_max = 1_200;
+    let packets = sender.picture(1, &[SPS, PPS, &idr(1_200)]);
+    assert_eq!(packets.len(), 3);
+    assert!(collect(&mut depacketiser, &packets)[0].random_access);
+}
+
+#[test]
+fn a_new_resolution_within_the_stream_replaces_the_sets_of_the_same_ids() {
+    let (mut depacketiser, mut sender) = running();
+    let larger = [0x67, 0x64, 0x00, 0x28, 0x8c, 0x8d, 0x41]; // High, level 4, id 0 again
+    let units = collect(&mut depacketiser, &sender.picture(1, &[&larger, PPS, &idr(50)]));
+    assert_eq!(units[0].data, annex_b(&[&larger, PPS, &idr(50)]));
+    assert!(units[0].random_access);
+    let units = collect(&mut depacketiser, &sender.picture(2, &[&idr(50)]));
+    assert_eq!(units[0].data, annex_b(&[&larger, PPS, &idr(50)]), "the old ones are gone");
+}
+
+#[test]
+fn sets_lost_before_others_in_packets_of_their_own_are_not_forgotten() {
+    let (mut depacketiser, mut sender) = running();
+    depacketiser.gap(); // of a new SPS
+    let mut packets = sender.picture(1, &[PPS]);
+    packets.extend(sender.picture(2, &[&idr(50)]));
+    assert!(collect(&mut depacketiser, &packets).is_empty());
+    let whole: Vec<_> = [SPS, PPS, &idr(50)].iter().zip(3..).flat_map(|(nal, at)| sender.picture(at, &[nal])).collect();
+    assert_eq!(collect(&mut depacketiser, &whole).len(), 1);
+}
+
+#[test]
 fn a_new_timestamp_ends_a_unit_whose_marker_is_missing() {
     let (mut depacketiser, mut sender) = running();
     let mut packets = sender.picture(1, &[&p_slice(50), &p_slice(50)]);
