@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup web build run test test-rust test-web test-e2e check \
-	bench-core bench-ladder bench-origin bench-latency bench-ingest bench-soak clean
+	bench-core bench-ladder bench-origin bench-latency bench-ingest bench-soak bench-build clean
 
 LOCAL := $(CURDIR)/.local
 export PATH := $(LOCAL)/bin:$(PATH)
@@ -54,19 +54,25 @@ check: web ## Format, lints, docs and types
 bench-core: ## Speed of the pure parts (criterion)
 	cargo bench -p benches --bench core
 
-bench-ladder: web ## CPU of the ladder against the ffmpeg command
-	cargo build --release
+bench-ladder: bench-build ## CPU of the ladder against the ffmpeg command
 	benches/ladder
 
-bench-origin: web ## CPU of the viewers' side against nginx, and held reloads
-	@scripts/setup --benches
-	cargo build --release
+bench-origin: bench-build ## CPU of the viewers' side against nginx, and held reloads
 	benches/origin
 
-bench-latency: web ## Capture to listed, glass to glass, first frames and A/V skew, by a clock in the picture
-	@scripts/setup --benches
-	cargo build --release
+bench-latency: bench-build ## Capture to listed, glass to glass, first frames and A/V skew, by a clock in the picture
 	benches/latency
+
+bench-ingest: bench-build ## CPU and memory of the publishers' side, for 1 and 10 WHIP streams
+	benches/ingest
+
+bench-soak: bench-build ## 45 minutes of one broadcast: memory, descriptors, threads
+	benches/soak
+
+# Together, so that both are built with the same features of their crates.
+bench-build: web
+	@scripts/setup --benches
+	cargo build --release -p headwater -p benches
 
 clean: ## Removes what was built
 	rm -rf target web/out web/.next web/node_modules

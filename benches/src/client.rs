@@ -116,14 +116,23 @@ impl Connection {
     /// # Errors
     /// The connection broke, or the answer is an error.
     pub async fn post_json(&mut self, path: &str, bearer: &str, body: &serde_json::Value) -> Result<serde_json::Value> {
-        let mut request = self.request(Method::POST, path, Accept::Identity)?;
-        request.headers_mut().insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {bearer}"))?);
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        *request.body_mut() = Full::new(serde_json::to_vec(body)?.into());
-        let answer = self.exchange(request).await?;
+        let body = serde_json::to_vec(body)?;
+        let answer = self.post(path, bearer, "application/json", body.into()).await?;
         let text = String::from_utf8_lossy(&answer.body);
         ensure!(answer.status.is_success(), "POST {path}: {} {text}", answer.status);
         Ok(serde_json::from_slice(&answer.body)?)
+    }
+
+    /// POSTs a body with a bearer token.
+    ///
+    /// # Errors
+    /// The connection broke. A status is no error.
+    pub async fn post(&mut self, path: &str, bearer: &str, content_type: &'static str, body: Bytes) -> Result<Answer> {
+        let mut request = self.request(Method::POST, path, Accept::Identity)?;
+        request.headers_mut().insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {bearer}"))?);
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        *request.body_mut() = Full::new(body);
+        self.exchange(request).await
     }
 
     fn request(&self, method: Method, path: &str, accept: Accept) -> Result<Request<Full<Bytes>>> {

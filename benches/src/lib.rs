@@ -10,4 +10,5 @@ pub mod nginx;
 pub mod node;
 pub mod playlist;
 pub mod process;
+pub mod source;
 pub mod summary;

@@ -9,13 +9,13 @@
 mod peer;
 mod quality;
 mod report;
-mod source;
 mod worker;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use benches::machine::{self, Usage};
+use benches::source::{self, Source};
 use clap::Parser;
 use packager::ladder::{self, Rendition};
 use packager::timing::Timing;
@@ -25,7 +25,6 @@ use schema::ladder::{FrameRate, Ladder, LatencyProfile};
 
 use peer::Graph;
 use report::{Report, Round};
-use source::Source;
 
 /// CPU of the transcode worker against the `ffmpeg` command.
 #[derive(Debug, Parser)]
@@ -74,7 +73,9 @@ fn set_up(arguments: &Arguments) -> Result<Setup> {
     ensure!(arguments.worker.is_file(), "no worker at {}: build it, or set HEADWATER_BIN", arguments.worker.display());
     let folder = arguments.folder.clone();
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let source = Source::get(&folder, arguments.size, arguments.seconds, arguments.audio)?;
+    let (bitrate, seconds, audio) = (arguments.size.bitrate(), arguments.seconds, arguments.audio);
+    let wish = source::Wish { size: arguments.size, bitrate, profile: "high", seconds, audio };
+    let source = Source::get(&folder, wish)?;
     let (size, profile) = (arguments.size.picture(), LatencyProfile::Low);
     let renditions = ladder::renditions(&Ladder::default(), Some(size), arguments.audio, profile);
     let timing = Timing::new(profile, FrameRate::THIRTY, ladder::tracks(&renditions));

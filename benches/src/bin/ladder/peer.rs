@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use benches::source::words;
 use packager_transcode::wire::VideoPlan;
 
 use crate::Setup;
-use crate::source::words;
 
 /// The worker's settings special to x264 (`packager/transcode/src/encoder/libx264.rs`). That they
 /// still are the same is checked in the streams: see [`crate::quality`].

@@ -16,15 +16,34 @@ const OPUS_SAMPLES: i64 = 960;
 
 /// The sizes that are measured.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum Size {
+pub enum Size {
+    /// 720 lines.
     #[value(name = "1280x720")]
     P720,
+    /// 1080 lines.
     #[value(name = "1920x1080")]
     P1080,
 }
 
+/// What a source is made with.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish {
+    /// The picture's size.
+    pub size: Size,
+    /// Bits per second of the video.
+    pub bitrate: u32,
+    /// The H.264 profile in FFmpeg's word.
+    pub profile: &'static str,
+    /// Its length.
+    pub seconds: u32,
+    /// With an Opus track.
+    pub audio: bool,
+}
+
 impl Size {
-    pub(crate) fn picture(self) -> PictureSize {
+    /// In pixels.
+    #[must_use]
+    pub fn picture(self) -> PictureSize {
         match self {
             Self::P720 => PictureSize { width: 1280, height: 720 },
             Self::P1080 => PictureSize { width: 1920, height: 1080 },
@@ -32,7 +51,8 @@ impl Size {
     }
 
     /// What a publisher would send, in bits per second.
-    fn bitrate(self) -> u32 {
+    #[must_use]
+    pub fn bitrate(self) -> u32 {
         match self {
             Self::P720 => 4_000_000,
             Self::P1080 => 8_000_000,
@@ -42,24 +62,29 @@ impl Size {
 
 /// A source as files, for `ffmpeg`, and as access units, for the worker.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub struct Source {
     /// H.264, Annex B, no B-frames, 30 pictures a second.
-    pub(crate) video: PathBuf,
+    pub video: PathBuf,
     /// Opus in Ogg.
-    pub(crate) sound: Option<PathBuf>,
+    pub sound: Option<PathBuf>,
     /// All of it, by time.
-    pub(crate) units: Vec<AccessUnit>,
+    pub units: Vec<AccessUnit>,
     /// How many pictures it has.
-    pub(crate) pictures: usize,
+    pub pictures: usize,
 }
 
 impl Source {
-    /// The source of that size and length: from `folder` if it was made before.
-    pub(crate) fn get(folder: &Path, size: Size, seconds: u32, audio: bool) -> Result<Self> {
-        let PictureSize { width, height } = size.picture();
-        let video = folder.join(format!("source-{width}x{height}-{seconds}s.h264"));
+    /// The source of that kind: from `folder` if it was made before.
+    ///
+    /// # Errors
+    /// There is no `ffmpeg`, or it cannot make it.
+    pub fn get(folder: &Path, wish: Wish) -> Result<Self> {
+        let Wish { seconds, audio, profile, .. } = wish;
+        let PictureSize { width, height } = wish.size.picture();
+        let name = format!("source-{width}x{height}-{profile}-{}k-{seconds}s.h264", wish.bitrate / 1000);
+        let video = folder.join(name);
         if !video.exists() {
-            make(&video, &video_arguments(size, seconds))?;
+            make(&video, &video_arguments(wish))?;
         }
         let mut units = pictures(&std::fs::read(&video)?);
         let count = units.len();
@@ -77,17 +102,18 @@ impl Source {
 }
 
 /// A test picture that is slowly zoomed into, with noise of a fixed seed.
-fn video_arguments(size: Size, seconds: u32) -> Vec<String> {
+fn video_arguments(wish: Wish) -> Vec<String> {
+    let Wish { size, seconds, profile, .. } = wish;
     let PictureSize { width, height } = size.picture();
     let picture = format!(
         "testsrc2=size={width}x{height}:rate=30:duration={seconds},\
          zoompan=z='1+on/2000':x='(iw-iw/zoom)/2':y='(ih-ih/zoom)/3':d=1:s={width}x{height}:fps=30,\
          noise=alls=6:allf=t+u:all_seed=1,format=yuv420p"
     );
-    let bitrate = size.bitrate().to_string();
+    let bitrate = wish.bitrate.to_string();
     let mut arguments = words("-f lavfi -i");
     arguments.push(picture);
-    arguments.extend(words("-c:v libx264 -preset veryfast -profile:v high -bf 0 -g 60 -threads 2"));
+    arguments.extend(words(&format!("-c:v libx264 -preset veryfast -profile:v {profile} -bf 0 -g 60 -threads 2")));
     arguments.extend(["-b:v", &bitrate, "-maxrate", &bitrate, "-bufsize", &bitrate].map(str::to_owned));
     arguments.extend(words("-x264-params aud=1 -color_range tv -colorspace bt709"));
     arguments.extend(words("-color_primaries bt709 -color_trc bt709 -f h264"));
@@ -102,7 +128,9 @@ fn sound_arguments(seconds: u32) -> Vec<String> {
     arguments
 }
 
-pub(crate) fn words(text: &str) -> Vec<String> {
+/// The words of a text, as arguments.
+#[must_use]
+pub fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
