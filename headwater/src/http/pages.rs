@@ -28,6 +28,8 @@ const HASHES: &str = "csp-hashes.json";
 const TITLE_MARK: &str = "__HW_TITLE__";
 /// What the client's build writes where the channel's name belongs.
 const CHANNEL_MARK: &str = "__HW_CHANNEL__";
+/// The page that goes live from the browser: the only one that may ask for devices.
+const STUDIO_PAGE: &str = "studio.html";
 /// File names under this folder carry a hash of their content.
 const HASHED_FOLDER: &str = "_next/static/";
 
@@ -145,6 +147,7 @@ impl Pages {
             && let Ok(policy) = HeaderValue::from_str(&self.policy(name))
         {
             headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+            headers.insert(PERMISSIONS_POLICY, HeaderValue::from_static(permissions(name)));
         }
     }
 
@@ -157,6 +160,18 @@ impl Pages {
              media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; object-src 'none'; \
              base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
         )
+    }
+}
+
+/// <https://www.w3.org/TR/permissions-policy/>; the `http` crate has no name for it.
+const PERMISSIONS_POLICY: header::HeaderName = header::HeaderName::from_static("permissions-policy");
+
+/// Which devices a page may ask the browser for; pages inside it may not.
+fn permissions(name: &str) -> &'static str {
+    if name == STUDIO_PAGE {
+        "camera=(self), microphone=(self), display-capture=(self)"
+    } else {
+        "camera=(), microphone=(), display-capture=()"
     }
 }
 
@@ -235,6 +250,14 @@ mod tests {
             ("/../Cargo.toml", Target::Missing),
         ] {
             assert_eq!(resolve(path, exists), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_the_studio_may_ask_for_devices() {
+        assert!(permissions("studio.html").contains("camera=(self)"));
+        for other in ["index.html", WATCH_PAGE, "404.html", "studio/index.html"] {
+            assert!(!permissions(other).contains("self"), "{other}");
         }
     }
 

@@ -46,3 +46,33 @@ export async function fetchChannels(cursor: string | null, signal: AbortSignal):
   const query = cursor === null ? '' : `?cursor=${encodeURIComponent(cursor)}`;
   return parseChannelPage(await getJson(`/api/v1/channels${query}`, signal));
 }
+
+/** How a channel's last broadcast ended. */
+export interface LastEnd {
+  readonly broadcast: string;
+  readonly reason: string;
+}
+
+/** One channel, with what only people who signed in are told. */
+export interface ChannelDetails extends Channel {
+  readonly lastEnd: LastEnd | null;
+}
+
+/** Reads one channel; throws `TypeError` on anything that is none. */
+export function parseChannelDetails(body: unknown): ChannelDetails {
+  const name = isRecord(body) ? textAt(body, 'name') : null;
+  if (!isRecord(body) || name === null || !isChannelName(name)) throw new TypeError('not a channel');
+  return { name, title: textAt(body, 'title') ?? name, lastEnd: parseLastEnd(body.last_end) };
+}
+
+function parseLastEnd(end: unknown): LastEnd | null {
+  if (!isRecord(end)) return null;
+  const broadcast = textAt(end, 'broadcast');
+  const reason = textAt(end, 'reason');
+  return broadcast === null || reason === null ? null : { broadcast, reason };
+}
+
+/** Asks for one channel. Rejects as `getJson` does. */
+export async function fetchChannel(name: string, signal: AbortSignal): Promise<ChannelDetails> {
+  return parseChannelDetails(await getJson(`/api/v1/channels/${name}`, signal));
+}

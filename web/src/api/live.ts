@@ -1,6 +1,6 @@
 /** What the origin says about a channel: `/live/{channel}/state.json`. */
 
-import { getJson, HttpError, isRecord, textAt } from './http';
+import { dateAt, getJson, HttpError, isRecord, textAt } from './http';
 
 /** A broadcast that can be played now. */
 export interface Broadcast {
@@ -24,11 +24,6 @@ function playlistUrl(channel: string, said: string | null): string {
   return isAbsolute ? said : `/live/${channel}/${said ?? 'index.m3u8'}`;
 }
 
-function date(text: string | null): Date | null {
-  const at = text === null ? NaN : Date.parse(text);
-  return Number.isNaN(at) ? null : new Date(at);
-}
-
 /** Reads a state; throws `TypeError` on anything that is none. */
 export function parseState(body: unknown, channel: string): ChannelState {
   if (!isRecord(body)) throw new TypeError('not a channel state');
@@ -37,7 +32,7 @@ export function parseState(body: unknown, channel: string): ChannelState {
     case 'live': {
       const src = playlistUrl(channel, textAt(body, 'playlist'));
       const broadcast = { id: textAt(body, 'broadcast') ?? src, src };
-      return { kind: 'live', broadcast, title, startedAt: date(textAt(body, 'started_at')) };
+      return { kind: 'live', broadcast, title, startedAt: dateAt(body, 'started_at') };
     }
     case 'ended':
     case 'offline':

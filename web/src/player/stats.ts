@@ -38,11 +38,8 @@ export interface Stats {
   readonly firstFrameMs: number | null;
 }
 
-declare global {
-  interface Window {
-    headwater?: {
-      readonly state: Phase;
-      readonly stats: () => Stats;
-    };
-  }
+/** What the watch page puts at `window.headwater`. */
+export interface PlayerReport {
+  readonly state: Phase;
+  readonly stats: () => Stats;
 }

@@ -2,7 +2,12 @@ import type { ButtonHTMLAttributes } from 'react';
 
 import styles from './Button.module.css';
 
-/** The one prominent button of a view. */
-export function Button(props: ButtonHTMLAttributes<HTMLButtonElement>) {
-  return <button type="button" {...props} className={styles.button} />;
+interface Props extends ButtonHTMLAttributes<HTMLButtonElement> {
+  /** `prominent` is the one thing to do in a view; `danger` ends or destroys something. */
+  readonly kind?: 'prominent' | 'quiet' | 'danger';
+}
+
+/** A button with words. */
+export function Button({ kind = 'prominent', ...props }: Props) {
+  return <button type="button" {...props} className={styles.button} data-kind={kind} />;
 }

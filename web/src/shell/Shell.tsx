@@ -17,6 +17,11 @@ export function Shell({ children }: { readonly children: ReactNode }) {
           <Mark />
           {strings.product}
         </a>
+        <nav aria-label={strings.navigation}>
+          <a className={styles.link} href="/studio">
+            {strings.studio.title}
+          </a>
+        </nav>
       </header>
       <main className={styles.main} id="content" tabIndex={-1}>
         {children}
