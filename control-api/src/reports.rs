@@ -27,6 +27,8 @@ use crate::sql::{self, Work};
 const BROADCASTS_MAX: usize = 4_096;
 /// The longest name of a node, in characters.
 const NODE_LONGEST: usize = 100;
+/// A source that is younger than this may still be growing to its size, in seconds.
+const SIZE_SETTLED_S: i32 = 10;
 /// Why a live broadcast is over that its node no longer tells of.
 const LEFT_OUT: &str = "left_out";
 
@@ -177,16 +179,18 @@ async fn end_left_out(work: &mut PgConnection, node: &str, rows: &[ReportRow]) -
     Ok(())
 }
 
-/// The last size of each channel, from which its next ladder is planned.
+/// The last size of each channel, from which its next ladder is planned. A browser begins small: what a
+/// broadcast of a few seconds had says nothing of its source.
 async fn remember_sizes(work: &mut PgConnection, rows: &[ReportRow]) -> Result<(), sqlx::Error> {
     let told: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let sql = "update channels c set last_width = b.source_width, last_height = b.source_height \
                from (select distinct on (channel_id) channel_id, source_width, source_height \
                  from broadcasts where id = any ($1) and source_width is not null \
+                   and coalesce(ended_at, now()) - started_at >= $2 * interval '1 second' \
                  order by channel_id, started_at desc) b \
                where c.id = b.channel_id and (c.last_width, c.last_height) \
                  is distinct from (b.source_width, b.source_height)";
-    sql::query(sql).bind(told).execute(work).await?;
+    sql::query(sql).bind(told).bind(SIZE_SETTLED_S).execute(work).await?;
     Ok(())
 }
 

@@ -96,6 +96,16 @@ async fn the_last_size_reaches_the_next_grant() {
 }
 
 #[tokio::test]
+async fn the_size_of_the_first_seconds_is_not_remembered() {
+    let plane = Plane::start().await;
+    let mut live = plane.live("b1").await;
+    live.started_at_us = chrono::Utc::now().timestamp_micros();
+    live.source_size = Some(PictureSize { width: 320, height: 180 });
+    plane.report("n1", &[live]).await;
+    assert!(plane.admit(plane.key.expose()).await.body["last_size"].is_null());
+}
+
+#[tokio::test]
 async fn a_revoked_key_ends_its_live_session_at_every_report_until_it_is_over() {
     let plane = Plane::start().await;
     let live = plane.live("b1").await;
