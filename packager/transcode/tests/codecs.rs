@@ -73,6 +73,14 @@ fn is_picture(unit: &AccessUnit) -> bool {
     unit.codec != Codec::Opus
 }
 
+fn sizes(messages: &[Output]) -> Vec<(u32, u32)> {
+    let size = |message: &Output| match message {
+        Output::SourceSize { width, height } => Some((*width, *height)),
+        _ => None,
+    };
+    messages.iter().filter_map(size).collect()
+}
+
 #[test]
 fn every_codec_becomes_the_same_ladder_with_no_picture_late() {
     for codec in CODECS {
@@ -109,16 +117,62 @@ fn a_change_of_resolution_leaves_the_output_as_it_was() {
         let second = coded(codec, (320, 180), MediaTime::from_millis(2_000));
         units.extend(second.into_iter().filter(|unit| unit.pts >= MediaTime::SECOND));
         let messages = transcode(plan(FrameRate::THIRTY), units);
-        let size = |message: &Output| match message {
-            Output::SourceSize { width, height } => Some((*width, *height)),
-            _ => None,
-        };
-        let sizes: Vec<_> = messages.iter().filter_map(size).collect();
-        assert_eq!(sizes, [(160, 90), (320, 180)], "{codec:?}");
+        assert_eq!(sizes(&messages), [(160, 90), (320, 180)], "{codec:?}");
         let pictures = pictures(&rendition(&messages, 0));
         assert_eq!(pictures.len(), 60, "{codec:?}");
         assert!(pictures.iter().all(|picture| picture.1 == (320, 180)));
     }
+}
+
+/// 30 pictures of 432 × 240 and 10 of 324 × 180 after one key frame: libvpx resizes by itself at
+/// 10 pictures and 3 kbit in a second (`vpxenc --rt --resize-allowed=1 --end-usage=cbr`).
+const RESIZED: &[u8] = include_bytes!("data/resize.vp9.ivf");
+
+fn resized() -> Vec<AccessUnit> {
+    let mut rest = &RESIZED[32..];
+    let mut units = Vec::new();
+    let mut times = (0..).map(|index| MediaTime::from_millis(100 * index));
+    while let Some((header, tail)) = rest.split_first_chunk::<12>() {
+        let length = u32::from_le_bytes(*header.first_chunk().unwrap()) as usize;
+        let pts = times.next().unwrap();
+        let data = Bytes::from_static(&tail[..length]);
+        units.push(AccessUnit {
+            codec: Codec::Vp9,
+            pts,
+            dts: pts,
+            duration: None,
+            random_access: units.is_empty(),
+            data,
+        });
+        rest = &tail[length..];
+    }
+    units
+}
+
+#[test]
+fn a_change_of_resolution_without_a_key_frame_leaves_the_output_as_it_was() {
+    let units = resized();
+    assert_eq!(units.len(), 40);
+    let messages = transcode(plan(FrameRate::new(10, 1)), units);
+    assert_eq!(sizes(&messages), [(432, 240), (324, 180)]);
+    assert_eq!(discarded(&messages, "corrupt"), 0);
+    let pictures = pictures(&rendition(&messages, 0));
+    assert_eq!(pictures.len(), 40);
+    assert!(pictures.iter().all(|picture| picture.1 == (320, 180)));
+}
+
+#[test]
+fn the_highest_layer_of_a_superframe_is_shown() {
+    let mut units = coded(Codec::Vp9, (320, 180), MediaTime::from_millis(100));
+    units.retain(is_picture);
+    let low = &coded(Codec::Vp9, (160, 90), MediaTime::from_millis(20))[0].data;
+    let high = &units[0].data;
+    let lengths = [low, high].map(|layer| (layer.len() as u32).to_le_bytes());
+    units[0].data = [&low[..], high, &[0xd9], &lengths[0], &lengths[1], &[0xd9]].concat().into();
+    let messages = transcode(plan(FrameRate::THIRTY), units);
+    assert_eq!(sizes(&messages), [(320, 180)]);
+    assert_eq!(rendition(&messages, 0).len(), 3);
+    assert_eq!(discarded(&messages, "corrupt"), 0);
 }
 
 #[test]
