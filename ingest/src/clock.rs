@@ -123,13 +123,13 @@ impl BroadcastClock {
         Some(base)
     }
 
-    /// The correction between video and audio that is still to be slewed; `None` before both have reports.
+    /// The correction between video and audio that is still to be slewed, positive where the video must
+    /// come later; `None` before both have reports that are believed.
     #[must_use]
     pub fn skew(&self) -> Option<MediaTime> {
-        let [video, audio] = self.pair()?;
-        video.report.and(audio.report)?;
-        let running = video.running.as_ref()?;
-        Some(running.wished - running.correction)
+        let [video, _] = self.pair()?;
+        let wished = self.wished().filter(|wished| wished.abs() <= CORRECTION_MAX)?;
+        Some(wished - video.running.as_ref()?.correction)
     }
 
     /// The video and the audio track, if there are both.

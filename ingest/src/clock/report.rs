@@ -75,15 +75,18 @@ impl BroadcastClock {
         }
     }
 
-    /// Derives the correction to slew to from the reports of both tracks.
+    /// The correction that the reports of both tracks ask for; `None` while one has none.
+    pub(super) fn wished(&self) -> Option<MediaTime> {
+        let [video, audio] = self.pair()?;
+        let publisher = offset(video.report?, video.rate, audio.report?, audio.rate);
+        let ours = video.running.as_ref()?.base - audio.running.as_ref()?.base;
+        Some(publisher - ours)
+    }
+
+    /// Slews to what the reports of both tracks ask for.
     fn wish(&mut self) -> Result<(), Ignored> {
-        let wished = self.pair().and_then(|[video, audio]| {
-            let publisher = offset(video.report?, video.rate, audio.report?, audio.rate);
-            let ours = video.running.as_ref()?.base - audio.running.as_ref()?.base;
-            Some(publisher - ours)
-        });
-        let Some(wished) = wished else {
-            return Ok(()); // one track has no report yet
+        let Some(wished) = self.wished() else {
+            return Ok(());
         };
         if wished.abs() > CORRECTION_MAX {
             return Err(Ignored::Apart);
