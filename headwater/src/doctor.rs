@@ -17,11 +17,12 @@ type Finding = Result<String, String>;
 
 /// Runs every check, prints a line for each, and fails if any did.
 pub(crate) async fn run(config: Config) -> Result<(), Exit> {
-    let checks: [(&str, Finding); 6] = [
+    let checks: [(&str, Finding); 7] = [
         ("config", Ok("valid".to_owned())),
         ("data folder", data_folder(&config.data)),
         ("ports", ports(&config)),
         ("ffmpeg", ffmpeg(&config.transcode.encoder)),
+        ("decoders", decoders()),
         ("pages", pages()),
         ("database", database(&config).await),
     ];
@@ -69,6 +70,18 @@ pub(crate) fn ffmpeg(encoder: &str) -> Finding {
         return Ok(format!("{encoder} is available"));
     }
     Err(format!("the linked FFmpeg has no {encoder}; install one that has (Debian: apt-get install libavcodec59)"))
+}
+
+/// The linked FFmpeg decodes whatever publishers may send. `serve` does without: one codec less is no reason
+/// to stay down.
+fn decoders() -> Finding {
+    let missing = packager_transcode::worker::missing_decoders();
+    if missing.is_empty() {
+        return Ok("H.264, VP8, VP9 and AV1".to_owned());
+    }
+    Err(format!(
+        "the linked FFmpeg cannot decode {missing:?}; install one that can (Debian: apt-get install libavcodec59)"
+    ))
 }
 
 fn pages() -> Finding {

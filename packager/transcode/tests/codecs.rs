@@ -82,6 +82,11 @@ fn sizes(messages: &[Output]) -> Vec<(u32, u32)> {
 }
 
 #[test]
+fn this_ffmpeg_decodes_every_codec() {
+    assert_eq!(packager_transcode::worker::missing_decoders(), []);
+}
+
+#[test]
 fn every_codec_becomes_the_same_ladder_with_no_picture_late() {
     for codec in CODECS {
         let messages = transcode(plan(FrameRate::THIRTY), coded(codec, (320, 180), MediaTime::from_millis(2_100)));

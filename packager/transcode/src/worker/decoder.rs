@@ -65,6 +65,15 @@ impl Decoder {
     }
 }
 
+/// The video codecs for which this FFmpeg has no decoder.
+#[must_use]
+pub fn missing_decoders() -> Vec<Codec> {
+    crate::ffi::initialise();
+    let codecs = [Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1];
+    let is_missing = |codec: &Codec| candidates(*codec).iter().all(|name| decoder::find_by_name(name).is_none());
+    codecs.into_iter().filter(is_missing).collect()
+}
+
 /// FFmpeg's names of the decoders for `codec`, best first. Its own `av1` needs hardware and is none of them.
 fn candidates(codec: Codec) -> &'static [&'static str] {
     match codec {

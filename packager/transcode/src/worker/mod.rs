@@ -13,6 +13,8 @@ mod scale;
 mod timeline;
 mod video;
 
+pub use decoder::missing_decoders;
+
 use std::io::{BufReader, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
