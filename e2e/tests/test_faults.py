@@ -17,6 +17,8 @@ from watcher import Watcher
 END_S = 15
 # The limit for a connected and silent publisher is 10 s.
 SILENCE_S = 10
+# The limit from the revocation of a key to the end of its session is 5 s.
+REVOKED_S = 5
 # A bound on a busy machine is five times the real one.
 SLACK = 5
 
@@ -145,6 +147,27 @@ def test_a_publisher_killed_without_a_goodbye_ends_its_broadcast(server, channel
         publisher.kill()
     channel.wait_state("ended", SILENCE_S * SLACK)
     until(lambda: not server.workers(), END_S, "the transcode worker is gone")
+
+
+# The key
+
+
+def test_a_key_revoked_while_live_ends_its_broadcast_with_a_reason(server, channel):
+    name = f"/channels/{channel.name}"
+    with publishers.aiortc(server.whip, channel.key) as publisher:
+        publishers.wait_event(publisher, "connected")
+        channel.wait_state("live")
+        shown = until(lambda: server.api("GET", name)["live"], END_S, "the control plane knows of it")
+        assert (shown["protocol"], shown["credential"]) == ("whip", "key")
+        server.api("DELETE", f"{name}/keys/{channel.key_id}")
+        ended = wait_output(publisher, "ended", REVOKED_S * SLACK)
+        # The server closed the connection, and the session was gone before its goodbye.
+        assert (ended["state"], ended["status"]) == ("closed", 404)
+    last = until(lambda: server.api("GET", name)["last_end"], REVOKED_S * SLACK, "the end is shown")
+    assert (last["broadcast"], last["reason"]) == (shown["broadcast"], "key_revoked")
+    assert "last_end" not in web.get(f"{server.url}/api/v1{name}").json()
+    channel.wait_state("ended")
+    assert server.metric("headwater_ingest_sessions_ended_total", end="key_revoked") >= 1
 
 
 # The database

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use control_api::database::ACQUIRE_TIMEOUT;
-use control_api::{ControlApi, Database, DatabaseConfig, Route};
+use control_api::{ControlApi, Database, DatabaseConfig, FirstRunNames, Route, first_run};
 use http_body_util::BodyExt;
 use nix::sys::signal::Signal;
 use prometheus::Registry;
@@ -44,6 +44,16 @@ fn report() -> Request<Body> {
     request.body(body.to_string().into()).unwrap()
 }
 
+fn sign_in() -> Request<Body> {
+    let body = json!({ "token": "hw_at_1" }).to_string();
+    Request::post("/api/v1/session").body(body.into()).unwrap()
+}
+
+fn by_cookie() -> Request<Body> {
+    let cookie = format!("headwater_session={}", "0".repeat(64));
+    Request::get("/api/v1/session").header("cookie", cookie).body(Body::empty()).unwrap()
+}
+
 fn write() -> Request<Body> {
     let request = Request::post("/api/v1/channels").header("authorization", "Bearer hw_at_1");
     request.body("{}".into()).unwrap()
@@ -72,6 +82,8 @@ async fn a_stopped_database_is_503_everywhere_and_its_return_is_noticed() {
     tokio::join!(
         is_away(&public, list()),
         is_away(&public, write()),
+        is_away(&public, sign_in()),
+        is_away(&public, by_cookie()),
         is_away(&internal, admission()),
         is_away(&internal, report()),
     );
@@ -79,6 +91,39 @@ async fn a_stopped_database_is_503_everywhere_and_its_return_is_noticed() {
     assert_eq!(send(&public, list()).await.0, 200);
     assert_eq!(send(&internal, admission()).await.0, 401);
     assert_eq!(send(&internal, report()).await.0, 200);
+    database.close().await;
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_revocation_outlasts_an_outage_and_is_ordered_by_the_first_report_after_it() {
+    let (folder, data) = (folder(), tempfile::tempdir().unwrap());
+    let server = start(&folder).await.unwrap();
+    let database = Database::embedded(&server);
+    database.migrate().await.unwrap();
+    let made = first_run(database.pool(), data.path(), &FirstRunNames::default()).await.unwrap().unwrap();
+    let (public, internal) = routers(database.pool());
+    let key = made.stream_key.expose();
+    let admission = json!({ "key": key, "protocol": "whip", "session": "s1" }).to_string();
+    let admission = Request::post("/internal/v1/admissions").body(admission.into()).unwrap();
+    let key_id = send(&internal, admission).await.2["key_id"].as_str().unwrap().to_owned();
+    let live = || {
+        let broadcast = json!({ "broadcast": "b1", "channel": "demo", "incarnation": 1, "session": "s1",
+            "key_id": key_id, "state": "live", "started_at_us": 1_700_000_000_000_000_i64 });
+        let body = json!({ "node": "n", "broadcasts": [broadcast] }).to_string();
+        Request::post("/internal/v1/reports").body(Body::from(body)).unwrap()
+    };
+    assert_eq!(send(&internal, live()).await.2, json!({ "commands": [] }));
+    let revoke = Request::delete(format!("/api/v1/channels/demo/keys/{key_id}"));
+    let revoke = revoke.header("authorization", format!("Bearer {}", made.admin_token.expose()));
+    let revoke = public.oneshot(revoke.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(revoke.status(), 204);
+    server.stop().await.unwrap();
+    is_away(&internal, live()).await;
+    let server = start(&folder).await.unwrap();
+    let (_, _, answer) = send(&internal, live()).await;
+    assert_eq!(answer["commands"][0]["session"], "s1");
+    assert_eq!(answer["commands"][0]["end"], "key_revoked");
     database.close().await;
     server.stop().await.unwrap();
 }
@@ -131,9 +176,14 @@ async fn no_request_leaves_a_named_statement_behind_on_either_route() {
         let database = Database::connect(&config).unwrap();
         database.migrate().await.unwrap();
         let (public, internal) = routers(database.pool());
-        for (router, request, status) in
-            [(&public, list(), 200), (&public, write(), 401), (&internal, admission(), 401), (&internal, report(), 200)]
-        {
+        for (router, request, status) in [
+            (&public, list(), 200),
+            (&public, write(), 401),
+            (&public, sign_in(), 401),
+            (&public, by_cookie(), 401),
+            (&internal, admission(), 401),
+            (&internal, report(), 200),
+        ] {
             assert_eq!(send(router, request).await.0, status);
         }
         let mut connection = database.pool().acquire().await.unwrap();

@@ -82,7 +82,7 @@ impl Node {
         let id = new_broadcast_id();
         let (status, told) = watch::channel(Status::default());
         let report = first_report(&arrival, &id, incarnation);
-        self.reports.set(report);
+        self.reports.begin(report);
         let start = Start {
             tracks: tracks(&arrival.tracks),
             grant: arrival.grant,

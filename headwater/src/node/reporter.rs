@@ -1,57 +1,81 @@
-//! Tells the control plane every two seconds what runs here, and carries out what it orders.
+//! Tells the control plane what runs here, every two seconds and when a broadcast begins or ends,
+//! and carries out what it orders.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ingest::whip::Whip;
 use schema::BroadcastId;
 use schema::api::{BroadcastReport, BroadcastState, NodeCommand, NodeReport, REPORT_INTERVAL_MS};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::control::ControlClient;
 
 /// The most ended broadcasts remembered while the control plane is away; older ones are left out.
 const ENDED_MAX: usize = 1_000;
+/// How long news wait for more of them, so that many at once make one report.
+const NEWS_GATHERED: Duration = Duration::from_millis(100);
 
 /// What the next report says. Cloning is cheap; no lock is held across an await.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Reports(Arc<Mutex<HashMap<BroadcastId, BroadcastReport>>>);
+pub(crate) struct Reports {
+    known: Arc<Mutex<HashMap<BroadcastId, BroadcastReport>>>,
+    /// Rings when something began or ended.
+    news: Arc<Notify>,
+}
 
 impl Reports {
-    /// Adds or changes a broadcast.
-    pub(crate) fn set(&self, report: BroadcastReport) {
-        let mut reports = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if report.state == BroadcastState::Ended && reports.len() >= ENDED_MAX {
-            tracing::warn!(broadcast = %report.broadcast, "too many unreported broadcasts: this end is not reported");
-            reports.remove(&report.broadcast);
-            return;
-        }
-        reports.insert(report.broadcast.clone(), report);
+    /// Adds a broadcast that begins.
+    pub(crate) fn begin(&self, report: BroadcastReport) {
+        self.lock().insert(report.broadcast.clone(), report);
+        self.news.notify_one();
     }
 
     /// Changes a broadcast that is known.
     pub(crate) fn update(&self, broadcast: &BroadcastId, change: impl FnOnce(&mut BroadcastReport)) {
-        if let Some(report) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(broadcast) {
-            change(report);
+        let mut known = self.lock();
+        let Some(report) = known.get_mut(broadcast) else {
+            return;
+        };
+        let before = report.state;
+        change(report);
+        if report.state == before {
+            return;
         }
+        if known.values().filter(|report| report.state == BroadcastState::Ended).count() > ENDED_MAX {
+            tracing::warn!(%broadcast, "too many unreported ends: this one is left out");
+            known.remove(broadcast);
+        }
+        self.news.notify_one();
     }
 
     fn all(&self) -> Vec<BroadcastReport> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<BroadcastId, BroadcastReport>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until something began or ended.
+    async fn news(&self) {
+        self.news.notified().await;
+        sleep(NEWS_GATHERED).await;
     }
 
     /// Forgets the ended broadcasts that an answered report held.
     fn answered(&self, told: &[BroadcastReport]) {
-        let mut reports = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reports = self.lock();
         for report in told.iter().filter(|report| report.state == BroadcastState::Ended) {
             reports.remove(&report.broadcast);
         }
     }
 }
 
-/// Reports until `cancel`, and once more then.
+/// Reports until `cancel`, and once more then. News that come too late for one are in the next.
 pub(crate) async fn run(node: String, control: ControlClient, reports: Reports, whip: Whip, cancel: CancellationToken) {
     let mut ticks = interval(Duration::from_millis(REPORT_INTERVAL_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -59,6 +83,7 @@ pub(crate) async fn run(node: String, control: ControlClient, reports: Reports, 
     loop {
         let last = tokio::select! {
             _ = ticks.tick() => false,
+            () = reports.news() => false,
             () = cancel.cancelled() => true,
         };
         reachable = report(&node, &control, &reports, &whip, reachable).await;
@@ -98,5 +123,74 @@ fn obey(command: NodeCommand, whip: &Whip) {
             tracing::info!(%session, %end, reason, "the control plane ends a session");
             whip.end_session(&session, end);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::api::Protocol;
+    use schema::{Incarnation, SessionEnd};
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    fn report(number: usize) -> BroadcastReport {
+        BroadcastReport {
+            broadcast: format!("b{number}").parse().unwrap(),
+            channel: "demo".parse().unwrap(),
+            incarnation: Incarnation(1),
+            session: "s".parse().unwrap(),
+            protocol: Protocol::Whip,
+            key_id: "k".to_owned(),
+            state: BroadcastState::Live,
+            started_at_us: 0,
+            end: None,
+            source_size: None,
+        }
+    }
+
+    fn end(reports: &Reports, number: usize) {
+        reports.update(&report(number).broadcast, |report| {
+            report.state = BroadcastState::Ended;
+            report.end = Some(SessionEnd::KeyRevoked);
+        });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn begins_and_ends_are_told_at_once_and_together_and_other_changes_wait() {
+        let reports = Reports::default();
+        let began = Instant::now();
+        reports.begin(report(1));
+        reports.begin(report(2));
+        end(&reports, 1);
+        reports.news().await;
+        assert_eq!(began.elapsed(), NEWS_GATHERED);
+        reports.update(&report(2).broadcast, |report| report.source_size = None);
+        end(&reports, 1);
+        assert!(timeout(Duration::from_secs(60), reports.news()).await.is_err());
+    }
+
+    #[test]
+    fn an_end_is_told_until_it_is_answered() {
+        let reports = Reports::default();
+        reports.begin(report(1));
+        let told = reports.all();
+        end(&reports, 1);
+        reports.answered(&told);
+        let told = reports.all();
+        assert_eq!((told.len(), told[0].end), (1, Some(SessionEnd::KeyRevoked)));
+        reports.answered(&told);
+        assert!(reports.all().is_empty());
+    }
+
+    #[test]
+    fn ends_are_remembered_up_to_a_limit_and_live_broadcasts_always() {
+        let reports = Reports::default();
+        for number in 0..ENDED_MAX + 5 {
+            reports.begin(report(number));
+            end(&reports, number);
+        }
+        reports.begin(report(9_999));
+        assert_eq!(reports.all().len(), ENDED_MAX + 1);
     }
 }

@@ -141,7 +141,8 @@ async fn control_plane(config: &Config, database: &OpenDatabase, registry: &Regi
     let pool = database.database.pool();
     if control_api::first_run(pool, &config.data, &FirstRunNames::default()).await.map_err(Exit::unavailable)?.is_some()
     {
-        tracing::info!("first start: the administrator's token and a stream key are in first-run.json");
+        let told_in = config.data.join("first-run.json");
+        tracing::info!(told_in = %told_in.display(), "first start: sign in at /studio with the admin_token told there");
     }
     ControlApi::new(pool.clone(), registry).map_err(Exit::software)
 }
