@@ -13,6 +13,7 @@ use crate::api_tokens::Caller;
 use crate::http::extract::invalid;
 use crate::http::page::{self, PageQuery};
 use crate::http::problem::ApiError;
+use crate::reports::node_silent_after;
 use crate::sql;
 
 /// What a publisher was admitted by.
@@ -96,17 +97,17 @@ struct BroadcastRow {
 }
 
 impl BroadcastRow {
+    /// A broadcast as `caller` sees it; without one, as everybody does.
     fn seen_by(self, caller: Option<&Caller>) -> Broadcast {
-        let row = self;
-        let came_in = CameIn { protocol: row.protocol, credential: Credential::of(row.by_key) };
-        let inside = Inside { came_in, end_reason: row.end_reason };
+        let came_in = CameIn { protocol: self.protocol, credential: Credential::of(self.by_key) };
+        let inside = Inside { came_in, end_reason: self.end_reason };
         Broadcast {
-            id: row.id,
-            channel: row.channel,
-            state: row.state,
-            started_at: row.started_at,
-            ended_at: row.ended_at,
-            source_size: size(row.source_width, row.source_height),
+            id: self.id,
+            channel: self.channel,
+            state: self.state,
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            source_size: size(self.source_width, self.source_height),
             inside: caller.map(|_| inside),
         }
     }
@@ -121,14 +122,17 @@ pub(crate) async fn list(
     let channel = channel_of(&query)?;
     let limit = query.limit()?;
     let (before, before_id) = position(&query)?.unzip();
-    let sql = "select b.id, c.name as channel, b.started_at, b.ended_at, b.end_reason, \
+    let sql = concat!(
+        "select b.id, c.name as channel, b.started_at, b.ended_at, b.end_reason, \
                  b.source_width, b.source_height, b.protocol, b.key_id is not null as by_key, \
-                 case when b.state = 'live' and b.reported_at <= now() - interval '15 seconds' \
-                   then 'lost' else b.state end as state \
+                 case when b.state = 'live' and b.reported_at <= now() - ",
+        node_silent_after!(),
+        " then 'lost' else b.state end as state \
                from broadcasts b join channels c on c.id = b.channel_id \
                where c.deleted_at is null and ($1::text is null or c.name = $1) \
                  and ($2::timestamptz is null or (b.started_at, b.id) < ($2, $3::text)) \
-               order by b.started_at desc, b.id desc limit $4";
+               order by b.started_at desc, b.id desc limit $4"
+    );
     let rows: Vec<BroadcastRow> = sql::query_as(sql)
         .bind(channel.as_ref().map(ChannelName::as_str))
         .bind(before)

@@ -1,5 +1,7 @@
 //! Channels: the durable thing a creator owns.
 
+mod settings;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -7,7 +9,7 @@ use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use schema::ChannelName;
-use schema::ladder::{Ladder, LatencyProfile, PictureSize, Rung};
+use schema::ladder::{Ladder, LatencyProfile, PictureSize};
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json as Jsonb;
@@ -17,17 +19,12 @@ use uuid::Uuid;
 use crate::ControlApi;
 use crate::api_tokens::{Admin, Caller};
 use crate::broadcasts::{CameIn, Credential, size};
-use crate::http::extract::{ChannelPath, Fields, Patch, invalid, text};
+use crate::http::extract::{ChannelPath, Fields, Patch};
 use crate::http::page::{self, PageQuery};
 use crate::http::problem::ApiError;
+use crate::reports::node_silent_after;
 use crate::sql;
-
-/// The longest title, in characters.
-const TITLE_LONGEST: usize = 200;
-/// The highest frame rate, in frames per second.
-const FRAME_RATE_MAX: u32 = 120;
-/// The tallest rung, in lines.
-const HEIGHT_MAX: u32 = 4_320;
+use settings::Settings;
 
 /// A channel as its admin sees it.
 #[derive(Debug, Clone, Serialize)]
@@ -165,7 +162,7 @@ impl From<PublicRow> for PublicChannel {
     }
 }
 
-/// Channels with the broadcast that runs on each. The 15 s are seven missed reports of a node.
+/// Channels with the broadcast that runs on each.
 macro_rules! public_channels {
     ($tail:literal) => {
         concat!(
@@ -173,8 +170,9 @@ macro_rules! public_channels {
              b.source_width, b.source_height, b.protocol, b.key_id is not null as by_key \
              from channels c left join lateral ( \
                select * from broadcasts b where b.channel_id = c.id and b.state = 'live' \
-               and b.reported_at > now() - interval '15 seconds' \
-               order by b.started_at desc limit 1) b on true \
+               and b.reported_at > now() - ",
+            node_silent_after!(),
+            " order by b.started_at desc limit 1) b on true \
              where c.deleted_at is null and ",
             $tail
         )
@@ -303,69 +301,6 @@ pub(crate) async fn channel_id(work: &mut PgConnection, name: &ChannelName) -> R
     let query = sql::query_scalar(sql).bind(name.as_str());
     let found = query.fetch_optional(work).await?;
     found.ok_or(ApiError::Unknown("channel"))
-}
-
-/// What may be set on a channel, checked.
-struct Settings {
-    title: Option<String>,
-    profile: Option<LatencyProfile>,
-    frame_rate: Patch<i32>,
-    ladder: Patch<Ladder>,
-}
-
-impl Settings {
-    fn take(fields: &mut Fields) -> Result<Self, ApiError> {
-        let title = match fields.patch::<String>("title")? {
-            Patch::Keep => None,
-            Patch::Clear => return Err(invalid("title", "must not be null".into())),
-            Patch::Set(title) => Some(text("title", &title, 1, TITLE_LONGEST)?),
-        };
-        let profile = match fields.patch("profile")? {
-            Patch::Keep => None,
-            Patch::Clear => Some(LatencyProfile::default()),
-            Patch::Set(profile) => Some(profile),
-        };
-        let frame_rate = fields.patch("frame_rate")?;
-        if let Patch::Set(rate) = frame_rate {
-            check_range("frame_rate", "", rate, 1, FRAME_RATE_MAX)?;
-        }
-        let ladder = fields.patch("ladder")?;
-        if let Patch::Set(ladder) = &ladder {
-            check_ladder(ladder)?;
-        }
-        Ok(Self { title, profile, frame_rate: frame_rate.map(u32::cast_signed), ladder })
-    }
-}
-
-fn check_ladder(ladder: &Ladder) -> Result<(), ApiError> {
-    let refuse = |reason: String| Err(invalid("ladder", reason));
-    if ladder.rungs.is_empty() || ladder.rungs.len() > Ladder::RUNGS_MAX {
-        return refuse(format!("must have 1 to {} rungs", Ladder::RUNGS_MAX));
-    }
-    for rung in &ladder.rungs {
-        check_rung(rung)?;
-    }
-    let falls = |pair: &[Rung]| pair[0].height > pair[1].height;
-    if !ladder.rungs.windows(2).all(falls) {
-        return refuse("must name its rungs from the tallest to the smallest, each once".into());
-    }
-    let audio = ladder.audio_bitrate;
-    check_range("ladder", "audio_bitrate ", audio, 32_000, 512_000)
-}
-
-fn check_rung(rung: &Rung) -> Result<(), ApiError> {
-    check_range("ladder", "height ", rung.height, 64, HEIGHT_MAX)?;
-    if rung.height % 2 == 1 {
-        return Err(invalid("ladder", "height must be even".into()));
-    }
-    check_range("ladder", "bitrate ", rung.bitrate, 50_000, 100_000_000)
-}
-
-fn check_range(field: &'static str, part: &str, value: u32, least: u32, most: u32) -> Result<(), ApiError> {
-    match (least..=most).contains(&value) {
-        true => Ok(()),
-        false => Err(invalid(field, format!("{part}must be {least} to {most}"))),
-    }
 }
 
 /// A profile as it stands in the database, whose check allows no other word.

@@ -32,6 +32,15 @@ const SIZE_SETTLED_S: i32 = 10;
 /// Why a live broadcast is over that its node no longer tells of.
 const LEFT_OUT: &str = "left_out";
 
+/// How long a node may be silent until its broadcasts no longer count as live, in SQL: seven
+/// missed reports.
+macro_rules! node_silent_after {
+    () => {
+        "interval '15 seconds'"
+    };
+}
+pub(crate) use node_silent_after;
+
 /// One broadcast as the SQL below takes it.
 #[derive(Debug, Serialize)]
 struct ReportRow {

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, SET_COOKIE};
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
@@ -80,7 +80,7 @@ pub(crate) async fn remove(
     client: Client,
     State(api): State<ControlApi>,
     headers: HeaderMap,
-) -> Result<(StatusCode, [(axum::http::HeaderName, HeaderValue); 1]), ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     let cookie = SessionCookie::of(&headers);
     let proven = client.sender == Sender::OwnPage || cookie == SessionCookie::Absent;
     if client.sender == Sender::OtherPage || !proven {

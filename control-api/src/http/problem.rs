@@ -24,8 +24,8 @@ pub(crate) enum ApiError {
     /// A session cookie that stands for nothing any more.
     #[error("the web session is over; sign in again")]
     SessionExpired,
-    /// A page of another site makes a browser send its cookie.
-    #[error("a page of another site may not do this")]
+    /// A browser's cookie, perhaps sent for a page of another site.
+    #[error("what changes something by cookie must come from one of our own pages")]
     CrossSite,
     /// Too many wrong tokens from one address.
     #[error("too many wrong tokens from this address; try again in {retry_after_s} s")]

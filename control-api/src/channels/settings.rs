@@ -1,0 +1,77 @@
+//! What may be set on a channel, and within which limits. Knows no database.
+
+use schema::ladder::{Ladder, LatencyProfile, Rung};
+
+use crate::http::extract::{Fields, Patch, invalid, text};
+use crate::http::problem::ApiError;
+
+/// The longest title, in characters.
+const TITLE_LONGEST: usize = 200;
+/// The highest frame rate, in frames per second.
+const FRAME_RATE_MAX: u32 = 120;
+/// The tallest rung, in lines.
+const HEIGHT_MAX: u32 = 4_320;
+
+/// What may be set on a channel, checked.
+pub(super) struct Settings {
+    pub(super) title: Option<String>,
+    pub(super) profile: Option<LatencyProfile>,
+    pub(super) frame_rate: Patch<i32>,
+    pub(super) ladder: Patch<Ladder>,
+}
+
+impl Settings {
+    /// Takes the settings out of a body; the caller takes what else there is.
+    pub(super) fn take(fields: &mut Fields) -> Result<Self, ApiError> {
+        let title = match fields.patch::<String>("title")? {
+            Patch::Keep => None,
+            Patch::Clear => return Err(invalid("title", "must not be null".into())),
+            Patch::Set(title) => Some(text("title", &title, 1, TITLE_LONGEST)?),
+        };
+        let profile = match fields.patch("profile")? {
+            Patch::Keep => None,
+            Patch::Clear => Some(LatencyProfile::default()),
+            Patch::Set(profile) => Some(profile),
+        };
+        let frame_rate = fields.patch("frame_rate")?;
+        if let Patch::Set(rate) = frame_rate {
+            check_range("frame_rate", "", rate, 1, FRAME_RATE_MAX)?;
+        }
+        let ladder = fields.patch("ladder")?;
+        if let Patch::Set(ladder) = &ladder {
+            check_ladder(ladder)?;
+        }
+        Ok(Self { title, profile, frame_rate: frame_rate.map(u32::cast_signed), ladder })
+    }
+}
+
+fn check_ladder(ladder: &Ladder) -> Result<(), ApiError> {
+    let refuse = |reason: String| Err(invalid("ladder", reason));
+    if ladder.rungs.is_empty() || ladder.rungs.len() > Ladder::RUNGS_MAX {
+        return refuse(format!("must have 1 to {} rungs", Ladder::RUNGS_MAX));
+    }
+    for rung in &ladder.rungs {
+        check_rung(rung)?;
+    }
+    let falls = |pair: &[Rung]| pair[0].height > pair[1].height;
+    if !ladder.rungs.windows(2).all(falls) {
+        return refuse("must name its rungs from the tallest to the smallest, each once".into());
+    }
+    let audio = ladder.audio_bitrate;
+    check_range("ladder", "audio_bitrate ", audio, 32_000, 512_000)
+}
+
+fn check_rung(rung: &Rung) -> Result<(), ApiError> {
+    check_range("ladder", "height ", rung.height, 64, HEIGHT_MAX)?;
+    if rung.height % 2 == 1 {
+        return Err(invalid("ladder", "height must be even".into()));
+    }
+    check_range("ladder", "bitrate ", rung.bitrate, 50_000, 100_000_000)
+}
+
+fn check_range(field: &'static str, part: &str, value: u32, least: u32, most: u32) -> Result<(), ApiError> {
+    match (least..=most).contains(&value) {
+        true => Ok(()),
+        false => Err(invalid(field, format!("{part}must be {least} to {most}"))),
+    }
+}
