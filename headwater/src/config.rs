@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use http::HeaderValue;
 use packager_transcode::encoder;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
+use crate::http::proxies::Network;
+use crate::http::tls::Files;
 
 /// The whole configuration. Each key may stand in the TOML file as `[section] key = value`, or in
 /// the environment as `HEADWATER_SECTION__KEY`.
@@ -48,6 +51,40 @@ pub(crate) struct Config {
 pub(crate) struct Http {
     /// Address and port of pages, WHIP, playback and API; port 0 lets the system choose.
     pub(crate) listen: SocketAddr,
+    /// Address and port of a plain HTTP port that sends everybody to https; only beside TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) redirect_listen: Option<SocketAddr>,
+    /// Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub(crate) trusted_proxies: Vec<Network>,
+    /// TLS, if a certificate is configured.
+    pub(crate) tls: Tls,
+}
+
+/// TLS of the public port. Certificate and key are given both or not at all.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// A PEM file: the server's certificate, then the chain up to a known authority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// A PEM file: its private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<PathBuf>,
+    /// For so many seconds browsers shall refuse to come without TLS; 0 tells them nothing.
+    pub(crate) hsts_max_age_s: u64,
+}
+
+impl Tls {
+    /// Where certificate and key lie, where there is TLS.
+    pub(crate) fn files(&self) -> Option<Files> {
+        Some(Files { certificate: self.certificate.clone()?, key: self.key.clone()? })
+    }
+
+    /// The value of `Strict-Transport-Security`, where it is sent.
+    pub(crate) fn hsts(&self) -> Option<HeaderValue> {
+        let age = self.hsts_max_age_s;
+        (age > 0).then(|| HeaderValue::try_from(format!("max-age={age}")).ok()).flatten()
+    }
 }
 
 /// WebRTC media.
@@ -136,6 +173,8 @@ pub(crate) struct Limits {
     pub(crate) sessions_max: usize,
     /// The most connections on the public port at a time.
     pub(crate) connections_max: usize,
+    /// The most of them from one IPv4 address or IPv6 /64; trusted proxies and this machine may have any number.
+    pub(crate) connections_per_address: usize,
 }
 
 /// How log lines look.
@@ -186,7 +225,12 @@ impl Default for Config {
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         Self {
             data: PathBuf::from("data"),
-            http: Http { listen: loopback(8080) },
+            http: Http {
+                listen: loopback(8080),
+                redirect_listen: None,
+                trusted_proxies: Vec::new(),
+                tls: Tls::default(),
+            },
             media: Media { listen: None, announce: Vec::new() },
             ops: Ops { listen: None },
             database: Database { url: None, direct_url: None, pooled: false, bin_dir: None, connections_max: 16 },
@@ -196,7 +240,7 @@ impl Default for Config {
                 preset: "veryfast".to_owned(),
             },
             node: Node { name: "node-1".to_owned() },
-            limits: Limits { sessions_max: 100, connections_max: 50_000 },
+            limits: Limits { sessions_max: 100, connections_max: 50_000, connections_per_address: 1_000 },
             log: Log { format: LogFormat::Text, filter: "info".to_owned() },
             runtime: Runtime { threads: 0 },
             shutdown: Shutdown { deadline_s: 10 },
@@ -259,6 +303,10 @@ impl Config {
         if self.limits.connections_max == 0 || self.limits.connections_max > CONNECTIONS_MOST {
             return refuse("limits.connections_max", "must be 1 to 1000000");
         }
+        if self.limits.connections_per_address == 0 {
+            return refuse("limits.connections_per_address", "must be at least 1");
+        }
+        self.check_tls()?;
         if !(1..=200).contains(&self.database.connections_max) {
             return refuse("database.connections_max", "must be 1 to 200");
         }
@@ -267,6 +315,24 @@ impl Config {
         }
         if self.shutdown.deadline_s > 3600 {
             return refuse("shutdown.deadline_s", "must be at most 3600");
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    fn check_tls(&self) -> Result<(), String> {
+        let refuse = |key: &str, reason: &str| Err(format!("config: {key}: {reason}"));
+        match (&self.http.tls.certificate, &self.http.tls.key) {
+            (Some(_), None) => return refuse("http.tls.key", "is missing beside http.tls.certificate"),
+            (None, Some(_)) => return refuse("http.tls.certificate", "is missing beside http.tls.key"),
+            (None, None) if self.http.redirect_listen.is_some() => {
+                return refuse("http.redirect_listen", "needs http.tls.certificate and http.tls.key");
+            }
+            (None, None) if self.http.tls.hsts_max_age_s > 0 => {
+                return refuse("http.tls.hsts_max_age_s", "needs http.tls.certificate and http.tls.key");
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -378,6 +444,17 @@ mod tests {
             ("[runtime]\nthreads = \"many\"", "FILE: runtime.threads: must be usize"),
             ("[log]\nformat = \"xml\"", "FILE: log.format: must be one of text, json"),
             ("[transcode]\nencoder = \"magic\"", "config: transcode.encoder: is not in the table of encoders"),
+            ("[http.tls]\ncertificate = \"a.pem\"", "config: http.tls.key: is missing beside http.tls.certificate"),
+            ("[http.tls]\nkey = \"a.pem\"", "config: http.tls.certificate: is missing beside http.tls.key"),
+            ("[http.tls]\ncertificates = \"a.pem\"", "FILE: http.tls.certificates: unknown key"),
+            (
+                "[http]\nredirect_listen = \"127.0.0.1:80\"",
+                "config: http.redirect_listen: needs http.tls.certificate and http.tls.key",
+            ),
+            (
+                "[http]\ntrusted_proxies = [\"10.0.0.0/99\"]",
+                "FILE: http.trusted_proxies.0: must be addresses or networks such as 127.0.0.1 or 10.0.0.0/8",
+            ),
             ("[limits]\nsessions_max = 0", "config: limits.sessions_max: must be at least 1"),
         ] {
             let line = load(toml).unwrap_err();

@@ -7,9 +7,10 @@ use std::path::Path;
 use control_api::SchemaError;
 use packager_transcode::encoder::{self, Availability};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::console::say;
 use crate::exit::Exit;
+use crate::http::tls::Pair;
 use crate::serve::database;
 
 /// What one check found: a fact, or what is wrong and how to mend it.
@@ -21,6 +22,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Exit> {
         ("config", Ok("valid".to_owned())),
         ("data folder", data_folder(&config.data)),
         ("ports", ports(&config)),
+        ("tls", tls(&config.http.tls)),
         ("ffmpeg", ffmpeg(&config.transcode.encoder)),
         ("decoders", decoders()),
         ("pages", pages()),
@@ -52,6 +54,9 @@ fn ports(config: &Config) -> Finding {
     let taken =
         |key: &str, address: SocketAddr, error: std::io::Error| format!("{key}: cannot listen on {address}: {error}");
     TcpListener::bind(config.http.listen).map_err(|error| taken("http.listen", config.http.listen, error))?;
+    if let Some(redirect) = config.http.redirect_listen {
+        TcpListener::bind(redirect).map_err(|error| taken("http.redirect_listen", redirect, error))?;
+    }
     TcpListener::bind(config.ops_listen()).map_err(|error| taken("ops.listen", config.ops_listen(), error))?;
     UdpSocket::bind(config.media_listen()).map_err(|error| taken("media.listen", config.media_listen(), error))?;
     Ok(format!(
@@ -60,6 +65,17 @@ fn ports(config: &Config) -> Finding {
         config.media_listen(),
         config.ops_listen()
     ))
+}
+
+/// A configured certificate is usable, and for how long.
+fn tls(settings: &config::Tls) -> Finding {
+    let Some(files) = settings.files() else { return Ok("not configured".to_owned()) };
+    let pair = Pair::load(&files).map_err(|error| error.to_string())?;
+    let expires = pair.expires_text();
+    if pair.has_expired() {
+        return Err(format!("{}: has expired on {expires}", files.certificate.display()));
+    }
+    Ok(format!("{} is valid until {expires}", files.certificate.display()))
 }
 
 /// The linked FFmpeg has the configured encoder.

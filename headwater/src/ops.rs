@@ -6,15 +6,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::body::Incoming;
 use prometheus::{Encoder, Registry, TextEncoder};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use crate::exit::Exit;
+use crate::http::metrics::{Metrics, Port};
+use crate::http::server::{Limits, Server, pace};
+
+/// Who asks here is the operator, from a few places.
+const LIMITS: Limits = Limits { connections: 256, connections_per_address: 64, pace: pace::Limits::USUAL };
 
 /// The running ops server.
 pub(crate) struct Ops {
@@ -56,11 +64,12 @@ impl Ops {
         let readiness = Readiness::default();
         let cancel = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let metrics = Metrics::register(Port::Ops, &registry).map_err(Exit::software)?;
         let app = router(Shared { registry, readiness: readiness.clone() });
         let ended = cancel.clone();
         let thread = thread::Builder::new()
             .name("ops".to_owned())
-            .spawn(move || runtime.block_on(serve(listener, app, ended)))
+            .spawn(move || runtime.block_on(serve(listener, metrics, app, ended)))
             .map_err(failed)?;
         Ok(Self { address, readiness, cancel, thread: Some(thread) })
     }
@@ -77,14 +86,23 @@ impl Drop for Ops {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, app: Router, ended: CancellationToken) {
-    let served = async {
-        let listener = TcpListener::from_std(listener)?;
-        axum::serve(listener, app).await
+async fn serve(listener: std::net::TcpListener, metrics: Metrics, app: Router, ended: CancellationToken) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "the ops server ended"),
     };
+    let server = Server::on(listener, LIMITS, metrics);
+    let running = server.run(CancellationToken::new(), move |request| answer(app.clone(), request));
     tokio::select! {
         () = ended.cancelled() => {}
-        Err(error) = served => tracing::error!(%error, "the ops server ended"),
+        () = running => {}
+    }
+}
+
+async fn answer(app: Router, request: Request<Incoming>) -> Response {
+    match app.oneshot(request.map(Body::new)).await {
+        Ok(response) => response,
+        Err(never) => match never {},
     }
 }
 

@@ -1,17 +1,25 @@
 //! Which part answers which path of the public port.
 
-use axum::Router;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Instant;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::{Request, Response, header};
-use hyper::body::Incoming;
+use http::{Request, Response, StatusCode, header};
+use hyper::body::{Body as _, Incoming};
 use origin::Origin;
 use tower::ServiceExt;
 
-use crate::http::audience::Audience;
+use super::audience::Audience;
+use super::metrics::{Limit, Metrics};
+use super::refusal::refuse;
+use super::route::Route;
+
+/// The longest path and query together, in bytes. The origin has a shorter limit of its own.
+const URI_BYTES_MAX: usize = 8 * 1024;
 
 /// The parts behind the public port. Cloning is cheap.
 #[derive(Clone)]
@@ -26,28 +34,61 @@ pub(crate) struct Public {
     pub(crate) api: Router,
     /// Pages: everything else.
     pub(crate) pages: Router,
+    /// Counts all of it.
+    pub(crate) metrics: Metrics,
 }
 
 impl Public {
     /// Answers one request. Viewers go straight to the origin: theirs is the hot path.
     pub(crate) async fn handle(self, request: Request<Incoming>) -> Response<Body> {
-        let below = |prefix: &str| {
-            let rest = request.uri().path().strip_prefix(prefix);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let router = match () {
-            () if below("/live") => {
-                self.count_viewer(&request);
-                return self.origin.handle(request).await.map(Body::new);
+        let method = request.method().clone();
+        let metrics = self.metrics.clone();
+        let (route, response) = match refused(&request) {
+            Some((limit, response)) => {
+                metrics.limited(limit);
+                (Route::Other, response)
             }
-            () if below("/whip") => self.whip,
-            () if below("/api") => self.api,
-            () => self.pages,
+            None => {
+                let route = Route::of(request.uri().path());
+                let response =
+                    if route.is_live() { self.live(route, request).await } else { self.other(route, request).await };
+                (route, response)
+            }
         };
-        match router.oneshot(request.map(Body::new)).await {
+        count_limits(route, response.status(), &metrics);
+        metrics.answered(route, &method, response.status());
+        response
+    }
+
+    async fn live(self, route: Route, request: Request<Incoming>) -> Response<Body> {
+        self.count_viewer(&request);
+        let began = Instant::now();
+        let mut answer = pin!(self.origin.handle(request));
+        // The origin waits for nothing but media: an answer that is not there at once was held.
+        let at_once = std::future::poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
+        let response = match at_once {
+            Poll::Ready(response) => {
+                self.metrics.took(route, began.elapsed());
+                response
+            }
+            Poll::Pending => answer.await,
+        };
+        response.map(Body::new)
+    }
+
+    async fn other(self, route: Route, request: Request<Incoming>) -> Response<Body> {
+        let router = match route {
+            Route::Whip => self.whip,
+            Route::Api => self.api,
+            _ => self.pages,
+        };
+        let began = Instant::now();
+        let response = match router.oneshot(request.map(Body::new)).await {
             Ok(response) => response,
             Err(never) => match never {},
-        }
+        };
+        self.metrics.took(route, began.elapsed());
+        response
     }
 
     /// Whoever asks for a playlist is a viewer.
@@ -57,5 +98,31 @@ impl Public {
             let agent = request.headers().get(header::USER_AGENT).map_or(&[][..], |agent| agent.as_bytes());
             self.audience.seen(address.ip(), agent, Instant::now());
         }
+    }
+}
+
+/// What no part behind this port need see.
+fn refused(request: &Request<Incoming>) -> Option<(Limit, Response<Body>)> {
+    let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if uri > URI_BYTES_MAX {
+        let response = refuse(StatusCode::URI_TOO_LONG, "uri_too_long", "The path and query are too long");
+        return Some((Limit::UriTooLong, response));
+    }
+    let takes_bodies = matches!(Route::of(request.uri().path()), Route::Whip | Route::Api);
+    if !takes_bodies && !request.body().is_end_stream() {
+        let response = refuse(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "No body is taken at this address");
+        return Some((Limit::BodyTooLarge, response));
+    }
+    None
+}
+
+/// Counts the limits that the parts behind this port guard themselves.
+fn count_limits(route: Route, status: StatusCode, metrics: &Metrics) {
+    match status {
+        _ if route == Route::Other => {}
+        StatusCode::REQUEST_TIMEOUT => metrics.limited(Limit::BodyTimeout),
+        StatusCode::PAYLOAD_TOO_LARGE => metrics.limited(Limit::BodyTooLarge),
+        StatusCode::URI_TOO_LONG => metrics.limited(Limit::UriTooLong),
+        _ => {}
     }
 }

@@ -3,6 +3,7 @@
 //! This is the only place that knows all parts.
 
 pub(crate) mod database;
+mod http;
 mod part;
 mod signals;
 
@@ -23,6 +24,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::database::OpenDatabase;
+use self::http::HttpPorts;
 use self::part::Part;
 use self::signals::Terminate;
 use crate::config::Config;
@@ -31,9 +33,9 @@ use crate::control::ControlClient;
 use crate::doctor;
 use crate::exit::Exit;
 use crate::http::audience::Audience;
+use crate::http::metrics::Metrics;
 use crate::http::pages;
 use crate::http::public::Public;
-use crate::http::server::Server;
 use crate::media_port;
 use crate::node::Node;
 use crate::node::reporter::{self, Reports};
@@ -47,7 +49,7 @@ const ARRIVALS_QUEUE: usize = 16;
 struct Ports {
     registry: Registry,
     ops: Ops,
-    server: Server,
+    http: HttpPorts,
     endpoint: Endpoint,
 }
 
@@ -77,26 +79,23 @@ async fn bind(config: &Config) -> Result<Ports, Exit> {
     let registry = Registry::new();
     process::register(&registry).map_err(Exit::software)?;
     let ops = Ops::start(config.ops_listen(), registry.clone())?;
-    let listen = config.http.listen;
-    let server = Server::bind(listen, config.limits.connections_max, &registry)
-        .await
-        .map_err(|error| taken("http.listen", listen, error))?;
+    let http = HttpPorts::bind(config, &registry).await?;
     let media = EndpointConfig { listen: config.media_listen(), announce: config.media.announce.clone() };
     let endpoint = Endpoint::bind(media).await.map_err(|error| taken("media.listen", config.media_listen(), error))?;
     media_port::register(endpoint.counters(), &registry).map_err(Exit::software)?;
-    Ok(Ports { registry, ops, server, endpoint })
+    Ok(Ports { registry, ops, http, endpoint })
 }
 
 /// Everything that lives between the database's start and its end.
 async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate: &mut Terminate) -> Result<(), Exit> {
-    let Ports { registry, ops, server, endpoint } = ports;
+    let Ports { registry, ops, http, endpoint } = ports;
     database.migrate().await?;
     let api = control_plane(config, database, &registry).await?;
     let (internal, socket) = control_socket(&config.data)?;
     let control = ControlClient::over(&socket).map_err(Exit::software)?;
 
     let addresses =
-        Addresses { http: server.address().map_err(Exit::software)?, media: endpoint.local_addr(), ops: ops.address };
+        Addresses { http: http.addresses().map_err(Exit::software)?, media: endpoint.local_addr(), ops: ops.address };
     let (arrived, arrivals) = mpsc::channel(ARRIVALS_QUEUE);
     let limits = whip::Limits { sessions: config.limits.sessions_max, ..whip::Limits::default() };
     let whip =
@@ -104,20 +103,18 @@ async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate
     let directory = Directory::new();
     let reports = Reports::default();
     let node = Node::new(config, directory.clone(), reports.clone(), &registry)?;
-    let public = public(&registry, &whip, &api, directory)?;
+    let public = public(&registry, &whip, &api, directory, http.metrics.clone())?;
 
     let fallen = CancellationToken::new();
     let reporter = {
         let (name, whip) = (config.node.name.clone(), whip.clone());
         move |cancel| reporter::run(name, control, reports, whip, cancel)
     };
-    let answer = move |request| public.clone().handle(request);
-    let mut parts = [
-        Part::start("broadcasts", &fallen, |cancel| node.run(arrivals, cancel)),
-        Part::start("viewers", &fallen, |cancel| server.run(cancel, answer)),
-        Part::start("reporter", &fallen, reporter),
-        Part::start("control", &fallen, |cancel| serve_control(internal, api, cancel)),
-    ];
+    let hangup = signals::hangup().map_err(Exit::software)?;
+    let mut parts = vec![Part::start("broadcasts", &fallen, |cancel| node.run(arrivals, cancel))];
+    parts.extend(http.start(public, hangup, &fallen).map_err(Exit::software)?);
+    parts.push(Part::start("reporter", &fallen, reporter));
+    parts.push(Part::start("control", &fallen, |cancel| serve_control(internal, api, cancel)));
     ops.readiness.set(true);
     announce(config, &addresses);
     let result = tokio::select! {
@@ -148,7 +145,13 @@ async fn control_plane(config: &Config, database: &OpenDatabase, registry: &Regi
 }
 
 /// Everything behind the public port.
-fn public(registry: &Registry, whip: &Whip, api: &ControlApi, directory: Directory) -> Result<Public, Exit> {
+fn public(
+    registry: &Registry,
+    whip: &Whip,
+    api: &ControlApi,
+    directory: Directory,
+    metrics: Metrics,
+) -> Result<Public, Exit> {
     let origin = Origin::new(directory.clone(), registry).map_err(Exit::software)?;
     let audience = Audience::register(registry).map_err(Exit::software)?;
     Ok(Public {
@@ -157,6 +160,7 @@ fn public(registry: &Registry, whip: &Whip, api: &ControlApi, directory: Directo
         whip: whip::router(whip.clone()),
         api: control_api::public_router(api.clone()),
         pages: pages::router(directory),
+        metrics,
     })
 }
 
@@ -170,7 +174,7 @@ fn control_socket(data: &Path) -> Result<(UnixListener, PathBuf), Exit> {
 
 /// The addresses that were chosen.
 struct Addresses {
-    http: SocketAddr,
+    http: http::Addresses,
     media: SocketAddr,
     ops: SocketAddr,
 }
@@ -183,15 +187,18 @@ struct Ready<'a> {
     media: SocketAddr,
     ops: String,
     data: &'a Path,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect: Option<String>,
 }
 
 fn announce(config: &Config, addresses: &Addresses) {
     let ready = Ready {
         event: "ready",
-        http: format!("http://{}", addresses.http),
+        http: addresses.http.public_url(),
         media: addresses.media,
         ops: format!("http://{}", addresses.ops),
         data: &config.data,
+        redirect: addresses.http.redirect_url(),
     };
     match serde_json::to_string(&ready) {
         Ok(line) => say(line),

@@ -1,4 +1,4 @@
-//! The signals that end the process.
+//! The signals that end the process, and the one that has it read files again.
 
 use std::io;
 
@@ -16,6 +16,15 @@ pub(crate) struct Terminate {
 /// The system refuses signal handlers.
 pub(crate) fn terminate() -> io::Result<Terminate> {
     Ok(Terminate { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+}
+
+/// SIGHUP, which has files read again. Where nothing is to be read it must still be taken, as it would end the
+/// process.
+///
+/// # Errors
+/// The system refuses signal handlers.
+pub(crate) fn hangup() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
 }
 
 impl Terminate {

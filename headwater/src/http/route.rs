@@ -1,0 +1,130 @@
+//! Which kind of thing a path of the public port is about: who answers it, and its label in the figures.
+//!
+//! The set is closed, whatever clients send.
+
+/// The kind of thing that a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// `/live/{channel}/index.m3u8`.
+    Multivariant,
+    /// `/live/{channel}/state.json`.
+    LiveState,
+    /// A media playlist.
+    LivePlaylist,
+    /// An init section.
+    LiveInit,
+    /// A segment.
+    LiveSegment,
+    /// A part.
+    LivePart,
+    /// Below `/live`, but nothing of the above.
+    LiveOther,
+    /// `/whip` and below.
+    Whip,
+    /// `/api` and below.
+    Api,
+    /// A file that pages consist of.
+    Asset,
+    /// A page, or nothing.
+    Page,
+    /// Refused before anybody looked at its path.
+    Other,
+}
+
+impl Route {
+    /// Its label.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Multivariant => "multivariant",
+            Self::LiveState => "live_state",
+            Self::LivePlaylist => "live_playlist",
+            Self::LiveInit => "live_init",
+            Self::LiveSegment => "live_segment",
+            Self::LivePart => "live_part",
+            Self::LiveOther => "live_other",
+            Self::Whip => "whip",
+            Self::Api => "api",
+            Self::Asset => "asset",
+            Self::Page => "page",
+            Self::Other => "other",
+        }
+    }
+
+    /// What `path` is about, by its shape alone.
+    pub(crate) fn of(path: &str) -> Self {
+        let below = |prefix: &str| path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        match () {
+            () if let Some(rest) = below("/live") => live(rest),
+            () if below("/whip").is_some() => Self::Whip,
+            () if below("/api").is_some() => Self::Api,
+            () if is_asset(path) => Self::Asset,
+            () => Self::Page,
+        }
+    }
+
+    /// Whether the origin answers it.
+    pub(crate) fn is_live(self) -> bool {
+        matches!(
+            self,
+            Self::Multivariant
+                | Self::LiveState
+                | Self::LivePlaylist
+                | Self::LiveInit
+                | Self::LiveSegment
+                | Self::LivePart
+                | Self::LiveOther
+        )
+    }
+}
+
+/// What the part of a path behind `/live` is about.
+fn live(rest: &str) -> Route {
+    let (folder, name) = rest.rsplit_once('/').unwrap_or(("", rest));
+    match (folder.bytes().filter(|byte| *byte == b'/').count(), name) {
+        (1, "index.m3u8") => Route::Multivariant,
+        (1, "state.json") => Route::LiveState,
+        (3, "index.m3u8") => Route::LivePlaylist,
+        (3, _) if name.starts_with("part-") => Route::LivePart,
+        (3, _) if name.starts_with("seg-") => Route::LiveSegment,
+        (3, _) if name.starts_with("init-") => Route::LiveInit,
+        _ => Route::LiveOther,
+    }
+}
+
+/// Pages have no extension.
+fn is_asset(path: &str) -> bool {
+    path.starts_with("/_next/") || path.rsplit('/').next().is_some_and(|name| name.contains('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_path_has_its_kind() {
+        for (path, route) in [
+            ("/live/demo/index.m3u8", Route::Multivariant),
+            ("/live/demo/state.json", Route::LiveState),
+            ("/live/demo/b1/720p/index.m3u8", Route::LivePlaylist),
+            ("/live/demo/b1/720p/init-1-0.mp4", Route::LiveInit),
+            ("/live/demo/b1/720p/seg-1-2.m4s", Route::LiveSegment),
+            ("/live/demo/b1/720p/part-1-2-3.m4s", Route::LivePart),
+            ("/live", Route::LiveOther),
+            ("/live/", Route::LiveOther),
+            ("/live/demo/b1/720p/x/part-1-2-3.m4s", Route::LiveOther),
+            ("/lively", Route::Page),
+            ("/whip", Route::Whip),
+            ("/whip/sessions/x", Route::Whip),
+            ("/whipped", Route::Page),
+            ("/api/v1/channels", Route::Api),
+            ("/", Route::Page),
+            ("/watch/demo", Route::Page),
+            ("/_next/static/a.js", Route::Asset),
+            ("/favicon.ico", Route::Asset),
+            ("", Route::Page),
+            ("*", Route::Page),
+        ] {
+            assert_eq!(Route::of(path), route, "{path}");
+        }
+    }
+}
