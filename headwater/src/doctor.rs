@@ -18,7 +18,7 @@ type Finding = Result<String, String>;
 
 /// Runs every check, prints a line for each, and fails if any did.
 pub(crate) async fn run(config: Config) -> Result<(), Exit> {
-    let checks: [(&str, Finding); 7] = [
+    let checks: [(&str, Finding); 8] = [
         ("config", Ok("valid".to_owned())),
         ("data folder", data_folder(&config.data)),
         ("ports", ports(&config)),
