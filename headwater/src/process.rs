@@ -3,6 +3,7 @@
 use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use prometheus::{IntGauge, Opts, Registry};
 use tokio::runtime::Handle;
 
@@ -19,6 +20,26 @@ pub(crate) fn register(registry: &Registry) -> Result<(), prometheus::Error> {
     registry.register(Box::new(build))?;
     registry.register(Box::new(ProcessCollector::for_self()))?;
     registry.register(Box::new(Runtime::of(Handle::current())?))
+}
+
+/// Descriptors for other things than viewers' connections: files, the database, workers, media sockets.
+const OTHER_DESCRIPTORS: u64 = 1_000;
+
+/// Takes as many descriptors as the system grants: a shell or a container starts with 1,024 of them, and each viewer
+/// costs one. Says so where they do not suffice for `connections_max`.
+pub(crate) fn raise_descriptors(connections_max: usize) {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most).map(|()| most));
+    let wanted = u64::try_from(connections_max).unwrap_or(u64::MAX).saturating_add(OTHER_DESCRIPTORS);
+    match raised {
+        Ok(most) if most < wanted => tracing::warn!(
+            descriptors = most,
+            wanted,
+            "limits.connections_max needs more open files than the system grants: raise its limit (LimitNOFILE, ulimit -n)"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "could not raise the limit of open files"),
+    }
 }
 
 /// Figures of the asynchronous runtime, read when somebody asks.

@@ -64,6 +64,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Exit> {
     doctor::ffmpeg(&config.transcode.encoder).map_err(Exit::Unavailable)?;
     let data = std::path::absolute(&config.data).map_err(Exit::unavailable)?;
     let config = Config { data, ..config };
+    process::raise_descriptors(config.limits.connections_max);
     let ports = bind(&config).await?;
     let metrics = control_api::postgres::Metrics::register(&ports.registry).map_err(Exit::software)?;
     let database = database::open(&config, Some(metrics)).await?;
