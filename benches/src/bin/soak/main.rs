@@ -61,6 +61,8 @@ struct Sample {
     worker: Shape,
     connections: f64,
     held: f64,
+    /// Tasks of the node's runtime.
+    tasks: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -167,6 +169,7 @@ impl Watch<'_> {
                 worker: shape(worker)?,
                 connections: self.node.metric("headwater_http_connections").await?,
                 held: self.node.metric("headwater_origin_held_requests").await?,
+                tasks: self.node.metric("headwater_runtime_tasks").await?,
             });
             self.say();
         }
@@ -225,6 +228,8 @@ fn figures(details: &Details) -> Result<Vec<Figure>> {
             .with_bar(Bar::AtMost(count(details.viewers / 2 + 2))),
         Figure::new("node threads, growth", count(last.node.threads) - count(first.node.threads), "")
             .with_bar(Bar::AtMost(2.0)),
+        Figure::new("node tasks, growth", last.tasks - first.tasks, "")
+            .with_bar(Bar::AtMost(count(details.viewers / 2 + 2))),
         Figure::new("worker descriptors, growth", count(last.worker.descriptors) - count(first.worker.descriptors), "")
             .with_bar(Bar::AtMost(0.0)),
         Figure::new("workers replaced", count(details.worker_changes), "").with_bar(Bar::AtMost(0.0)),
