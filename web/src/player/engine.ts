@@ -38,6 +38,8 @@ export interface Engine {
   capturedAt(): Date | null;
   /** Where live playback belongs, in seconds of the media, or null before that is known. */
   livePosition(): number | null;
+  /** How far behind that, in seconds, the engine makes up for by itself; for more it takes a jump. */
+  catchUpSeconds(): number;
 }
 
 /**

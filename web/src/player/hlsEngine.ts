@@ -22,6 +22,9 @@ const CONFIG: Partial<HlsConfig> = {
   enableWorker: false,
 };
 
+/** Before a playlist tells. */
+const CATCH_UP_SECONDS = 2;
+
 const UNSUPPORTED: ReadonlySet<ErrorDetails> = new Set([
   ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR,
   ErrorDetails.BUFFER_ADD_CODEC_ERROR,
@@ -100,6 +103,11 @@ export class HlsEngine implements Engine {
 
   livePosition(): number | null {
     return this.hls?.liveSyncPosition ?? null;
+  }
+
+  /** hls.js plays faster within its target latency and one target duration; farther behind counts as a wish. */
+  catchUpSeconds(): number {
+    return this.hls?.latestLevelDetails?.targetduration ?? CATCH_UP_SECONDS;
   }
 
   /** A stall is what a fault does, and an abort is our own wish: neither is a fault. */

@@ -70,6 +70,11 @@ export class NativeEngine implements Engine {
     return seekable.length === 0 ? null : seekable.end(seekable.length - 1);
   }
 
+  /** Browsers do not say; less than this is no jump worth seeing. */
+  catchUpSeconds(): number {
+    return 4;
+  }
+
   private load(): void {
     if (this.src === null) return;
     this.video.src = this.src;

@@ -13,8 +13,6 @@ import { Watcher } from './watcher';
 import { plausibleLatency, type Level } from './words';
 
 const LOOK_MS = 250;
-/** Playing faster makes up for less than this, in seconds; for more it takes a jump. */
-const CATCH_UP_SECONDS = 4;
 
 /** What the page shows. A new object whenever something in it changes. */
 export interface View {
@@ -178,7 +176,7 @@ export class Session {
         this.after(0, () => { this.detach(); });
         break;
       case 'catchUp':
-        if (this.behind() > CATCH_UP_SECONDS) this.toLive();
+        if (this.engine !== null && this.behind() > this.engine.catchUpSeconds()) this.toLive();
         break;
       case 'poll':
         this.poll();

@@ -9,6 +9,8 @@ const liveAgain: PlayerEvent = { type: 'polledLive', broadcast: second };
 const ended: PlayerEvent = { type: 'polledSilent', silence: 'ended' };
 const offline: PlayerEvent = { type: 'polledSilent', silence: 'offline' };
 const playing: PlayerEvent = { type: 'playing' };
+/** What the first picture, and the first after an interruption, brings. */
+const catchUp = { do: 'catchUp' };
 const networkLost: PlayerEvent = { type: 'networkLost' };
 const mediaBroken: PlayerEvent = { type: 'mediaBroken' };
 
@@ -36,14 +38,14 @@ describe('starting', () => {
   it('a live channel is attached once, however often it is polled', () => {
     const { state, commands } = run(live, live, playing, live);
     expect(state.phase).toBe('live');
-    expect(commands).toEqual([attach()]);
+    expect(commands).toEqual([attach(), catchUp]);
   });
 
   it('a channel that is not live says so and starts by itself', () => {
     expect(run(offline).state.phase).toBe('offline');
     const { state, commands } = run(offline, offline, live, playing);
     expect(state.phase).toBe('live');
-    expect(commands).toEqual([attach()]);
+    expect(commands).toEqual([attach(), catchUp]);
   });
 
   it('playing is not believed before a broadcast is attached', () => {
@@ -81,7 +83,7 @@ describe('ending', () => {
   it('a broadcast that goes on after a pause of the server goes on playing', () => {
     const { state, commands } = run(live, playing, offline, live);
     expect(state).toMatchObject({ phase: 'live', silence: null });
-    expect(commands).toEqual([attach()]);
+    expect(commands).toEqual([attach(), catchUp]);
   });
 });
 
@@ -89,7 +91,7 @@ describe('network', () => {
   it('a playing broadcast loads on first and is attached anew after', () => {
     const { state, commands } = run(live, playing, networkLost, networkLost);
     expect(state.phase).toBe('reconnecting');
-    expect(commands.slice(1)).toEqual([{ do: 'reload', delayMs: 500 }, attach(first, 1_000)]);
+    expect(commands.slice(2)).toEqual([{ do: 'reload', delayMs: 500 }, attach(first, 1_000)]);
   });
 
   it('a broadcast that never played stays at connecting', () => {
@@ -133,7 +135,7 @@ describe('network', () => {
 describe('media', () => {
   it('is recovered in place twice, then attached anew, then fails', () => {
     const { state, commands } = run(live, playing, ...times(5, mediaBroken));
-    expect(commands.slice(1)).toEqual([
+    expect(commands.slice(2)).toEqual([
       { do: 'recoverMedia' },
       { do: 'recoverMedia' },
       attach(),
@@ -149,11 +151,18 @@ describe('media', () => {
     expect(run(...failed, liveAgain).last).toEqual([attach(second)]);
   });
 
+  it('a start that took long is made up for', () => {
+    const { state, last } = run(live, playing);
+    expect(state.phase).toBe('live');
+    expect(last).toEqual([catchUp]);
+    expect(run(live, playing, playing).last).toEqual([]);
+  });
+
   it('a stall is told, and its end too', () => {
     expect(run(live, playing, { type: 'stalled' }).state.phase).toBe('reconnecting');
     const { state, last } = run(live, playing, { type: 'stalled' }, playing);
     expect(state.phase).toBe('live');
-    expect(last).toEqual([{ do: 'catchUp' }]);
+    expect(last).toEqual([catchUp]);
   });
 });
 

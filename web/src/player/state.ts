@@ -55,7 +55,7 @@ export type Command =
   /** Load on where loading stopped. */
   | { readonly do: 'reload'; readonly delayMs: number }
   | { readonly do: 'recoverMedia' }
-  /** After an interruption: back to live where the picture fell too far behind. */
+  /** After a start or an interruption: to live where the picture is too far behind. */
   | { readonly do: 'catchUp' }
   | { readonly do: 'detach' }
   | { readonly do: 'poll' };
@@ -142,8 +142,7 @@ function pollFailed(state: PlayerState): Step {
 
 function playing(state: PlayerState): Step {
   if (state.attached === null) return stay(state);
-  if (state.phase === 'connecting') return stay({ ...state, phase: 'live' });
-  if (state.phase !== 'reconnecting') return stay(state);
+  if (state.phase !== 'connecting' && state.phase !== 'reconnecting') return stay(state);
   return { state: { ...state, phase: 'live' }, commands: [{ do: 'catchUp' }] };
 }
 
