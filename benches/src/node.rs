@@ -214,16 +214,21 @@ impl Node {
         anyhow::bail!("channel {} is not live within a minute", channel.name)
     }
 
-    /// The value of a metric without labels.
+    /// The sum of all series of a metric.
     ///
     /// # Errors
     /// There is none of that name.
     pub async fn metric(&self, name: &str) -> Result<f64> {
         let Answer { body, .. } = Connection::open(self.ops, None).await?.get("/metrics").await?;
-        let body = String::from_utf8_lossy(&body).into_owned();
-        let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Ok(line.with_context(|| format!("no metric {name}"))?.parse()?)
+        sum_of(&String::from_utf8_lossy(&body), name).with_context(|| format!("no metric {name}"))
     }
+}
+
+/// The sum of the series of that name in the text format; `None` if there is none.
+fn sum_of(text: &str, name: &str) -> Option<f64> {
+    let series = text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+    let values = series.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+    values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
 }
 
 /// The binary with its defaults, whatever this process was given.
@@ -268,4 +273,17 @@ pub fn raise_descriptors() -> Result<u64> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     Ok(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_the_sum_of_its_series_and_of_no_other() {
+        let text = "# HELP a Some.\na{port=\"x y\"} 2\na{port=\"z\"} 3\nab 9\nb 1.5\n";
+        assert_eq!(sum_of(text, "a"), Some(5.0));
+        assert_eq!(sum_of(text, "b"), Some(1.5));
+        assert_eq!(sum_of(text, "c"), None);
+    }
 }

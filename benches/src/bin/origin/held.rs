@@ -22,8 +22,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Connections from one source address: well below the number of its ports.
-const PER_ADDRESS: usize = 10_000;
+/// Connections from one source address: below `limits.connections_per_address`, and the number of its ports.
+const PER_ADDRESS: usize = 900;
 /// Descriptors that a node needs for other things: its database, workers, sockets.
 const SPARE_DESCRIPTORS: usize = 600;
 /// Streams of one HTTP/2 connection; a node allows 256.
