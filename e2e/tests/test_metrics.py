@@ -27,6 +27,12 @@ def expressions():
         yield f"alert {alert}", line
 
 
+def selectors(expression):
+    """(metric, label, value) of what an expression asks for by a fixed value."""
+    for name, inside in re.findall(r"\b(headwater_[a-z0-9_]+)\{([^}]*)\}", expression):
+        yield from ((name, label, value) for label, value in re.findall(r'(\w+)="([^"$]+)"', inside))
+
+
 def named(expression):
     return set(re.findall(r"\b(?:headwater|process)_[a-z0-9_]+\b", expression))
 
@@ -47,6 +53,19 @@ def test_every_metric_of_the_dashboard_and_the_alerts_is_there_from_the_start(se
     series = scraped(server)
     missing = {(where, name) for where, expression in expressions() for name in named(expression) - series - CONDITIONAL}
     assert not missing, sorted(missing)
+
+
+def test_every_series_that_they_pick_by_a_label_is_there_from_the_start(server):
+    text = web.get(f"{server.ops}/metrics").text()
+    missing = {(where, *picked) for where, expression in expressions() for picked in selectors(expression)
+               if picked[1] != "job" and not re.search(rf'^{picked[0]}\{{[^}}]*{picked[1]}="{picked[2]}"', text, re.M)}
+    assert not missing, sorted(missing)
+
+
+def test_the_documentation_lists_every_metric(server):
+    listed = set(re.findall(r"^\| `(headwater_[a-z0-9_]+)`", (ROOT / "docs/monitoring.md").read_text(), re.M))
+    served = set(re.findall(r"^# TYPE (headwater_[a-z0-9_]+) ", web.get(f"{server.ops}/metrics").text(), re.M))
+    assert listed - CONDITIONAL == served - CONDITIONAL, sorted(listed ^ served)
 
 
 def test_the_alerts_are_rules_that_fire_at_their_edges():

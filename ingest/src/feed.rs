@@ -114,6 +114,12 @@ impl FeedSender {
         Pushed::Queued
     }
 
+    /// How many units wait for the reader.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.shared.lock().units.len()
+    }
+
     /// True while video is dropped until its next random access point.
     #[must_use]
     pub fn wants_keyframe(&self) -> bool {

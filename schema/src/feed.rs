@@ -30,6 +30,9 @@ pub enum SessionEnd {
 }
 
 impl SessionEnd {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Closed, Self::Silent, Self::Lost, Self::Replaced, Self::Ended, Self::Shutdown];
+
     /// The word used in logs, metrics and the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {

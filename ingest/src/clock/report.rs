@@ -42,6 +42,9 @@ pub enum Ignored {
 }
 
 impl Ignored {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Early, Self::Empty, Self::Far, Self::Jump, Self::Apart];
+
     /// The word used in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -1,9 +1,20 @@
 //! What WHIP sessions count, for operators.
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, core::Collector};
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, core::Collector};
+
 use schema::{MediaTime, SessionEnd, TrackKind};
 
+use crate::clock::Ignored;
 use crate::media::Counts;
+
+/// Why access units are dropped.
+const DROPS: [&str; 5] = ["corrupt", "withheld", "refused", "malformed", "full"];
+/// Why keyframes are asked for.
+const KEYFRAME_REASONS: [&str; 3] = ["undecodable", "full", "wished"];
+/// The refusals that an operator can do something about; others show once they happen.
+const REFUSALS: [&str; 4] = ["key_unknown", "admission_unavailable", "sessions_too_many", "codec_unsupported"];
 
 /// The metrics of all sessions. The doc comment of each field is its help text.
 #[derive(Debug, Clone)]
@@ -36,6 +47,12 @@ pub struct Metrics {
     pub reports_ignored: IntCounterVec,
     /// Correction between video and audio still to be made at each sender report, in seconds.
     pub av_skew: Histogram,
+    /// How unevenly packets arrive (RFC 3550 6.4.1), noted each second, by kind of track, in seconds.
+    pub jitter: HistogramVec,
+    /// Round trip to the publisher, noted each second, in seconds.
+    pub round_trip: Histogram,
+    /// Access units that wait in a session's feed whenever one more comes.
+    pub feed_depth: Histogram,
 }
 
 impl Metrics {
@@ -46,7 +63,7 @@ impl Metrics {
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let counter =
             |name: &str, help: &str, label: &str| register(registry, IntCounterVec::new(opts(name, help), &[label])?);
-        Ok(Self {
+        let metrics = Self {
             active: register(registry, IntGauge::with_opts(opts("sessions_active", "Publisher sessions open now."))?)?,
             ended: counter("sessions_ended_total", "Publisher sessions that ended, by reason.", "end")?,
             refused: counter("sessions_refused_total", "Publish requests refused, by problem code.", "code")?,
@@ -77,7 +94,53 @@ impl Metrics {
             )?,
             reports_ignored: counter("sender_reports_ignored_total", "Sender reports ignored, by reason.", "reason")?,
             av_skew: register(registry, av_skew()?)?,
-        })
+            jitter: register(registry, jitter()?)?,
+            round_trip: register(registry, round_trip()?)?,
+            feed_depth: register(registry, feed_depth()?)?,
+        };
+        metrics.show_zeros();
+        Ok(metrics)
+    }
+
+    /// Shows each series with known labels from the start, so that its first count is an increase.
+    fn show_zeros(&self) {
+        let by_kind =
+            [&self.packets, &self.lost, &self.late, &self.duplicated, &self.stray, &self.retransmission_requests];
+        for kind in [TrackKind::Video, TrackKind::Audio].map(kind_word) {
+            for counter in by_kind.into_iter().chain([&self.units]) {
+                counter.with_label_values(&[kind]);
+            }
+            self.jitter.with_label_values(&[kind]);
+        }
+        let known = |counter: &IntCounterVec, words: &[&str]| {
+            for word in words {
+                counter.with_label_values(&[*word]);
+            }
+        };
+        known(&self.units_dropped, &DROPS);
+        known(&self.keyframe_requests, &KEYFRAME_REASONS);
+        known(&self.reports_ignored, &Ignored::ALL.map(Ignored::as_str));
+        known(&self.ended, &SessionEnd::ALL.map(SessionEnd::as_str));
+        known(&self.refused, &REFUSALS);
+    }
+
+    /// Notes the transport's figures of one session.
+    pub(super) fn observe_transport(
+        &self,
+        jitter: impl Iterator<Item = (TrackKind, Duration)>,
+        round_trip: Option<Duration>,
+    ) {
+        for (kind, jitter) in jitter {
+            self.jitter.with_label_values(&[kind_word(kind)]).observe(jitter.as_secs_f64());
+        }
+        if let Some(round_trip) = round_trip {
+            self.round_trip.observe(round_trip.as_secs_f64());
+        }
+    }
+
+    /// Notes how many units wait in a feed.
+    pub(super) fn observe_depth(&self, units: usize) {
+        self.feed_depth.observe(f64::from(u32::try_from(units).unwrap_or(u32::MAX)));
     }
 
     /// Counts a session's end.
@@ -121,6 +184,24 @@ fn add(counter: &IntCounterVec, labels: &[&str], count: u64) {
 
 fn opts(name: &str, help: &str) -> Opts {
     Opts::new(name, help).namespace("headwater_ingest")
+}
+
+fn jitter() -> Result<HistogramVec, prometheus::Error> {
+    let help = "How unevenly packets arrive (RFC 3550 6.4.1), noted each second, by kind of track, in seconds.";
+    let buckets = vec![0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2];
+    HistogramVec::new(HistogramOpts::from(opts("jitter_seconds", help)).buckets(buckets), &["kind"])
+}
+
+fn round_trip() -> Result<Histogram, prometheus::Error> {
+    let help = "Round trip to the publisher, noted each second, in seconds.";
+    let buckets = vec![0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2];
+    Histogram::with_opts(HistogramOpts::from(opts("round_trip_seconds", help)).buckets(buckets))
+}
+
+fn feed_depth() -> Result<Histogram, prometheus::Error> {
+    let help = "Access units that wait in a session's feed whenever one more comes.";
+    let buckets = vec![1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 512.0];
+    Histogram::with_opts(HistogramOpts::from(opts("feed_depth_units", help)).buckets(buckets))
 }
 
 fn av_skew() -> Result<Histogram, prometheus::Error> {

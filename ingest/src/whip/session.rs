@@ -23,6 +23,9 @@ const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// How soon a lost packet is asked for again where the round trip is not known.
 const RETRANSMISSION_INTERVAL: Duration = Duration::from_millis(50);
 
+/// How often jitter and round trip are noted.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What a session is made of.
 pub(super) struct Start {
     pub(super) id: SessionId,
@@ -95,6 +98,7 @@ struct Session {
     handover: Handover,
     liveness: Liveness,
     keyframes: Keyframes,
+    samples: Samples,
     shared: Arc<Shared>,
     _place: Place,
 }
@@ -114,6 +118,7 @@ impl Session {
             handover: Handover::Waiting(feed, start.grant),
             liveness: Liveness::Opened(now()),
             keyframes: Keyframes::default(),
+            samples: Samples::default(),
             shared: start.shared,
             _place: start.place,
         }
@@ -216,6 +221,9 @@ impl Session {
         for (kind, counts) in self.media.take_counts() {
             metrics.count_media(kind, &counts);
         }
+        if self.samples.is_due(now) {
+            metrics.observe_transport(self.media.jitter(), self.receiver.round_trip());
+        }
     }
 
     fn feed(&mut self, unit: AccessUnit) {
@@ -227,6 +235,7 @@ impl Session {
             Pushed::Queued => {
                 let kind = metrics::kind_word(kind);
                 metrics.units.with_label_values(&[kind]).inc();
+                metrics.observe_depth(self.sender.depth());
                 self.keyframes.wished &= !is_keyframe;
                 self.prepare_handover();
             }
@@ -356,6 +365,20 @@ impl Keyframes {
             self.asked = Some(now);
         }
         may
+    }
+}
+
+/// When the transport's figures are noted.
+#[derive(Debug, Default)]
+struct Samples(Option<Instant>);
+
+impl Samples {
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.0.is_none_or(|last| now >= last + SAMPLE_INTERVAL);
+        if due {
+            self.0 = Some(now);
+        }
+        due
     }
 }
 
