@@ -3,7 +3,11 @@
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use schema::api::REPORTS_PATH;
 use sqlx::PgPool;
+
+/// How an admission may end.
+const ADMISSIONS: [&str; 6] = ["granted", "key_unknown", "key_revoked", "token_expired", "unavailable", "error"];
 
 /// The counters of the control API.
 #[derive(Debug, Clone)]
@@ -46,6 +50,11 @@ impl ControlMetrics {
                 "Orders given to nodes to end a session whose key was revoked.",
             )?,
         };
+        // From zero on, so that the first of its kind shows as an increase.
+        metrics.requests.with_label_values(&["POST", REPORTS_PATH, "200"]);
+        for result in ADMISSIONS {
+            metrics.admissions.with_label_values(&[result]);
+        }
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.admissions.clone()))?;
         registry.register(Box::new(metrics.sign_ins.clone()))?;

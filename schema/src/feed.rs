@@ -31,7 +31,8 @@ pub enum SessionEnd {
 
 impl SessionEnd {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Closed, Self::Silent, Self::Lost, Self::Replaced, Self::Ended, Self::Shutdown];
+    pub const ALL: [Self; 7] =
+        [Self::Closed, Self::Silent, Self::Lost, Self::Replaced, Self::Ended, Self::KeyRevoked, Self::Shutdown];
 
     /// The word used in logs, metrics and the API.
     #[must_use]
