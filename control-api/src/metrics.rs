@@ -6,6 +6,8 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use schema::api::REPORTS_PATH;
 use sqlx::PgPool;
 
+/// How a browser's attempt to sign in may end.
+const SIGN_INS: [&str; 5] = ["signed_in", "token_unknown", "attempts_too_many", "unavailable", "error"];
 /// How an admission may end.
 const ADMISSIONS: [&str; 6] = ["granted", "key_unknown", "key_revoked", "token_expired", "unavailable", "error"];
 
@@ -52,6 +54,9 @@ impl ControlMetrics {
         };
         // From zero on, so that the first of its kind shows as an increase.
         metrics.requests.with_label_values(&["POST", REPORTS_PATH, "200"]);
+        for result in SIGN_INS {
+            metrics.sign_ins.with_label_values(&[result]);
+        }
         for result in ADMISSIONS {
             metrics.admissions.with_label_values(&[result]);
         }

@@ -191,6 +191,10 @@ impl Metrics {
         for limit in Limit::ALL {
             metrics.limited.with_label_values(&[limit.as_str()]);
         }
+        for route in Route::ALL {
+            metrics.requests.with_label_values(&[route.as_str(), "GET", "2xx"]);
+            metrics.answer_seconds.with_label_values(&[route.as_str()]);
+        }
         Ok(metrics)
     }
 

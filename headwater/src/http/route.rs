@@ -32,6 +32,22 @@ pub(crate) enum Route {
 }
 
 impl Route {
+    /// All of them.
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Multivariant,
+        Self::LiveState,
+        Self::LivePlaylist,
+        Self::LiveInit,
+        Self::LiveSegment,
+        Self::LivePart,
+        Self::LiveOther,
+        Self::Whip,
+        Self::Api,
+        Self::Asset,
+        Self::Page,
+        Self::Other,
+    ];
+
     /// Its label.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
