@@ -25,9 +25,8 @@ const REDIRECT_CONNECTIONS_PER_ADDRESS: usize = 20;
 /// The HTTP ports, bound, serving nobody yet.
 pub(super) struct HttpPorts {
     public: Server,
-    redirect: Option<Server>,
+    redirect: Option<(Server, Metrics)>,
     reloader: Option<Reloader>,
-    redirect_metrics: Metrics,
     /// Figures of the public port.
     pub(super) metrics: Metrics,
 }
@@ -47,7 +46,6 @@ impl HttpPorts {
     pub(super) async fn bind(config: &Config, registry: &Registry) -> Result<Self, Exit> {
         let (tls, reloader) = tls(config, registry)?.unzip();
         let metrics = Metrics::register(Port::Public, registry).map_err(Exit::software)?;
-        let redirect_metrics = Metrics::register(Port::Redirect, registry).map_err(Exit::software)?;
         let limits = Limits {
             connections: config.limits.connections_max,
             connections_per_address: config.limits.connections_per_address,
@@ -61,10 +59,13 @@ impl HttpPorts {
             ..limits
         };
         let redirect = match config.http.redirect_listen {
-            Some(listen) => Some(bind("http.redirect_listen", listen, limits, &redirect_metrics).await?),
+            Some(listen) => {
+                let metrics = Metrics::register(Port::Redirect, registry).map_err(Exit::software)?;
+                Some((bind("http.redirect_listen", listen, limits, &metrics).await?, metrics))
+            }
             None => None,
         };
-        Ok(Self { public, redirect, reloader, redirect_metrics, metrics })
+        Ok(Self { public, redirect, reloader, metrics })
     }
 
     /// Where they listen.
@@ -74,19 +75,19 @@ impl HttpPorts {
     pub(super) fn addresses(&self) -> io::Result<Addresses> {
         Ok(Addresses {
             public: self.public.address()?,
-            redirect: self.redirect.as_ref().map(Server::address).transpose()?,
+            redirect: self.redirect.as_ref().map(|(server, _)| server.address()).transpose()?,
             scheme: if self.reloader.is_some() { "https" } else { "http" },
         })
     }
 
     /// Serves `parts` to everybody. `hangup` has the certificate read again.
     pub(super) fn start(self, parts: Public, hangup: Signal, fallen: &CancellationToken) -> io::Result<Vec<Part>> {
-        let Self { public, redirect, reloader, redirect_metrics, .. } = self;
+        let Self { public, redirect, reloader, .. } = self;
         let port = public.address()?.port();
         let answer = move |request| parts.clone().handle(request);
         let mut started = vec![Part::start("viewers", fallen, |cancel| public.run(cancel, answer))];
-        if let Some(redirect) = redirect {
-            let answer = move |request| std::future::ready(redirect::answer(&request, port, &redirect_metrics));
+        if let Some((redirect, metrics)) = redirect {
+            let answer = move |request| std::future::ready(redirect::answer(&request, port, &metrics));
             started.push(Part::start("redirect", fallen, |cancel| redirect.run(cancel, answer)));
         }
         if let Some(reloader) = reloader {

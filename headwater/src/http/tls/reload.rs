@@ -64,13 +64,13 @@ impl Reloader {
                 self.current.set(&pair);
                 self.figures.reloads.inc();
                 self.figures.reload_failed.set(0);
-                tracing::info!("the changed TLS certificate is in force");
+                tracing::info!("the TLS certificate was read again and is in force");
                 in_force(&pair, &self.figures);
             }
             Err(error) => {
                 self.figures.reload_failures.inc();
                 self.figures.reload_failed.set(1);
-                tracing::error!(%error, "the changed TLS certificate cannot be used; the old one stays in force");
+                tracing::error!(%error, "the TLS certificate on disk cannot be used; the earlier one stays in force");
             }
         }
     }
