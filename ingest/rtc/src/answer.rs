@@ -63,7 +63,7 @@ pub(crate) fn inner_offer(offer: &Offer) -> String {
         DtlsRole::Server => "active",
     };
     let Fingerprint { algorithm, value } = &offer.fingerprint;
-    for section in &offer.sections {
+    for (index, section) in offer.sections.iter().enumerate() {
         line(&mut sdp, &media(section));
         line(&mut sdp, "c=IN IP4 0.0.0.0");
         line(&mut sdp, &format!("a=mid:{}", section.mid));
@@ -75,7 +75,7 @@ pub(crate) fn inner_offer(offer: &Offer) -> String {
         line(&mut sdp, &format!("a=setup:{setup}"));
         line(&mut sdp, &format!("a=msid:publisher track{}", section.payload));
         codec(&mut sdp, section, inner_parameters(&section.format));
-        sources(&mut sdp, section);
+        line(&mut sdp, &format!("a=ssrc:{} cname:publisher", source(offer, index)));
     }
     sdp
 }
@@ -175,13 +175,14 @@ fn candidates(sdp: &mut String, addresses: &[SocketAddr]) {
     line(sdp, "a=end-of-candidates");
 }
 
-fn sources(sdp: &mut String, section: &Section) {
-    if let (Some(media), Some(rtx)) = (section.ssrc, section.rtx_ssrc) {
-        line(sdp, &format!("a=ssrc-group:FID {media} {rtx}"));
-    }
-    for source in [section.ssrc, section.rtx_ssrc].into_iter().flatten() {
-        line(sdp, &format!("a=ssrc:{source} cname:publisher"));
-    }
+/// The source of the section at `index`, or a stand-in: the crate wants one declared where there are
+/// two sections, and many publishers declare none. What comes from another is known by its payload
+/// type ([`crate::bound`]).
+fn source(offer: &Offer, index: usize) -> u32 {
+    let declared = |at: usize| offer.sections.get(at).and_then(|section| section.ssrc);
+    let is_free = |number: &u32| offer.sections.iter().all(|section| section.ssrc != Some(*number));
+    let mut stand_ins = (1..).filter(is_free);
+    declared(index).or_else(|| stand_ins.nth(index)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -98,5 +98,15 @@ fn the_inner_offer_holds_no_address_and_no_text_of_the_publisher() {
     for absent in ["candidate", "192.0.2.7", ".local", "VP8", "cname:Tq9", "msid:4f3f"] {
         assert!(!inner.contains(absent), "{absent}");
     }
-    assert!(inner.contains("a=ssrc-group:FID 3012345678 1012345678\r\n"));
+}
+
+/// The WebRTC crate refuses two sections without sources.
+#[test]
+fn the_inner_offer_declares_two_sources_where_the_publisher_declares_one_or_none() {
+    let lines = |text: &str| text.lines().filter(|l| !l.starts_with("a=ssrc:145")).collect::<Vec<_>>().join("\n");
+    for text in [lines(OBS), lines(OBS) + "\na=ssrc:1 cname:x"] {
+        let again = Offer::parse(&inner_offer(&Offer::parse(&text).expect("a good offer"))).expect("our own text");
+        let sources: Vec<_> = again.sections.iter().map(|section| section.ssrc).collect();
+        assert!(sources.iter().all(Option::is_some) && sources[0] != sources[1], "{sources:?}");
+    }
 }

@@ -25,11 +25,15 @@ use webrtc::peer_connection::{
 };
 
 use crate::answer::{Local, answer, inner_offer, inner_parameters};
+use crate::bound::Bound;
+use crate::chain::Link;
+use crate::desk::Desk;
 use crate::mux::{Counters, Mux, locked};
 use crate::offer::{DtlsRole, Offer, Section, TRANSPORT_CC};
-use crate::peer::{Announced, Callbacks, Desk, Footprint, Keeper, Peer};
+use crate::peer::{Announced, Callbacks, Footprint, Keeper, Peer};
 use crate::phase::{PhaseSender, phase};
-use crate::runtime::{Network, PeerRuntime, SharedPort};
+use crate::restore::Restore;
+use crate::runtime::{Hooks, Network, PeerRuntime, SharedPort};
 use crate::tap::Tap;
 use crate::{OfferError, Receiver, Track};
 
@@ -146,27 +150,22 @@ impl Endpoint {
     async fn open(&self, offer: &Offer, ufrag: String, password: &str) -> webrtc::error::Result<Peer> {
         let (phase, phase_reader) = phase();
         let (events, events_reader) = mpsc::channel(EVENTS);
-        let (tap, sources) = Tap::new(offer, events, self.counters());
-        let alert = Arc::new(Notify::new());
         let desk = Desk::new(offer);
-        let callbacks =
-            Arc::new(Callbacks { phase: phase.clone(), desk: Arc::clone(&desk), remotes: Mutex::default() });
+        let tap = Tap::new(offer, &desk, events, self.counters());
+        let alert = Arc::new(Notify::new());
+        let callbacks = Arc::new(Callbacks(phase.clone()));
         let settings = self.settings(offer.role, &ufrag, password);
-        let footprint = self.footprint(ufrag, password, &alert, phase);
-        let connection =
-            self.connect(offer, settings, tap, Arc::clone(&callbacks), Arc::clone(&footprint.runtime)).await?;
+        let footprint = self.footprint(
+            ufrag,
+            password,
+            Hooks { alert: Arc::clone(&alert), desk: Arc::clone(&desk) },
+            phase.clone(),
+        );
+        let connection = self.connect(offer, settings, tap, callbacks, Arc::clone(&footprint.runtime)).await?;
         let cancel = CancellationToken::new();
         let (done, done_reader) = mpsc::channel(1);
-        let keeper = Keeper {
-            connection,
-            callbacks,
-            kinds: offer.sections.iter().map(|section| section.kind).collect(),
-            sources,
-            alert,
-            cancel: cancel.clone(),
-            footprint,
-            done,
-        };
+        let keeper =
+            Keeper { connection, phase, desk: Arc::clone(&desk), alert, cancel: cancel.clone(), footprint, done };
         self.keep(keeper);
         Ok(Peer {
             tracks: tracks(offer),
@@ -181,10 +180,10 @@ impl Endpoint {
     }
 
     /// Registers a peer with the port, in such a way that it is forgotten again.
-    fn footprint(&self, ufrag: String, password: &str, alert: &Arc<Notify>, phase: PhaseSender) -> Footprint {
+    fn footprint(&self, ufrag: String, password: &str, hooks: Hooks, phase: PhaseSender) -> Footprint {
         let mux = Arc::clone(&self.0.mux);
         let inboxes = mux.register(&ufrag, password);
-        let port = SharedPort::new(Arc::clone(&mux), inboxes, Arc::clone(alert));
+        let port = SharedPort::new(Arc::clone(&mux), ufrag.clone(), inboxes, hooks);
         Footprint { mux, ufrag, runtime: PeerRuntime::new(Network::Shared(port), phase) }
     }
 
@@ -221,7 +220,7 @@ impl Endpoint {
             .with_configuration(configuration)
             .with_media_engine(media_engine(offer)?)
             .with_setting_engine(settings)
-            .with_interceptor_registry(interceptors(tap))
+            .with_interceptor_registry(interceptors(offer, tap))
             .with_handler(callbacks)
             .with_runtime(runtime)
             .with_udp_addrs(addresses);
@@ -284,13 +283,14 @@ fn is_routable(ip: &IpAddr) -> bool {
 }
 
 /// Those of the crate's interceptors that a receiver needs, and ours.
-fn interceptors(tap: Tap) -> Registry {
+fn interceptors(offer: &Offer, tap: Tap) -> Registry {
     let nack = NackGeneratorBuilder::new().with_interval(NACK_INTERVAL).with_max_nacks_per_packet(NACKS_PER_PACKET);
     Registry::new()
-        .with(Slot::NackGenerator, nack.build())
-        .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
-        .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
-        .with(Slot::from(14_000), tap)
+        .with(Slot::from(6_500), Link::new(Restore::new(offer)))
+        .with(Slot::NackGenerator, Bound::new(nack.build(), offer))
+        .with(Slot::TwccReceiver, Bound::new(TwccReceiverBuilder::new().build(), offer))
+        .with(Slot::ReceiverReport, Bound::new(ReceiverReportBuilder::new().build(), offer))
+        .with(Slot::from(14_000), Link::new(tap))
 }
 
 /// Knows exactly the payload types of the offer.

@@ -5,11 +5,16 @@
 //! leave with the local instant at which they came.
 
 mod answer;
+mod bound;
+mod chain;
+mod desk;
 mod endpoint;
 mod mux;
 mod offer;
 mod peer;
 mod phase;
+mod reception;
+mod restore;
 mod runtime;
 mod sdp;
 pub mod send;
@@ -26,6 +31,7 @@ use thiserror::Error;
 
 pub use endpoint::{Endpoint, EndpointConfig};
 pub use mux::Counters;
+pub use reception::TrackFigures;
 
 /// One media track of a publisher, as negotiated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +76,15 @@ pub struct SenderReport {
     pub arrival: Instant,
 }
 
+/// How a peer connection does, as measured on this side.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// The round-trip time, where known.
+    pub round_trip: Option<std::time::Duration>,
+    /// For each track, in the order of [`Receiver::tracks`].
+    pub tracks: Vec<TrackFigures>,
+}
+
 /// What a publisher's peer connection yields.
 #[derive(Debug, Clone)]
 pub enum PeerEvent {
@@ -112,6 +127,11 @@ pub trait Receiver: Send {
 
     /// The round-trip time to the publisher, where known.
     fn round_trip(&self) -> Option<std::time::Duration>;
+
+    /// How the connection does, since its beginning.
+    fn figures(&self) -> Figures {
+        Figures { round_trip: self.round_trip(), tracks: Vec::new() }
+    }
 
     /// Closes DTLS and ICE and waits until it is done, at most one second.
     fn close(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;

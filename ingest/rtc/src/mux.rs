@@ -9,6 +9,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rtc::crypto::RTCCryptoProvider;
@@ -23,6 +24,9 @@ const INBOX: usize = 1_024;
 const ADDRESSES_MAX: usize = 32;
 /// The kernel's buffer: the peers' bursts have to fit while the runtime is busy, in bytes.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+/// A peer that was silent for this long has moved if it checks from elsewhere, though it nominates nothing.
+/// Publishers check at least every five seconds.
+const SILENCE: Duration = Duration::from_secs(1);
 /// The longest datagram that is taken, in bytes; a longer one is cut and fails its checks.
 const DATAGRAM_MAX: usize = 2_048;
 
@@ -41,6 +45,10 @@ pub struct Counters {
     pub send_failed: AtomicU64,
     /// Peer connections that are open now.
     pub open_peers: AtomicU64,
+    /// Times that a connected peer went on from another address.
+    pub moves: AtomicU64,
+    /// Peer connections given up because they never came up: answers that nobody used, and failed handshakes.
+    pub unconnected: AtomicU64,
 }
 
 /// Adds one.
@@ -71,6 +79,31 @@ struct Route {
     v4: mpsc::Sender<Datagram>,
     v6: mpsc::Sender<Datagram>,
     addresses: VecDeque<SocketAddr>,
+    way: Option<Way>,
+}
+
+/// Where the peer is, once its connection has chosen one of its addresses.
+///
+/// The WebRTC crate holds on to the address that was nominated first, though a publisher may go on
+/// from another one: after a NAT's rebinding, or on another network. So it goes on seeing the first
+/// address, which stands for that where the peer is now.
+struct Way {
+    /// The address that the crate sends media and handshake to.
+    chosen: SocketAddr,
+    /// Where the peer is.
+    actual: SocketAddr,
+    /// When something last came from there.
+    heard: Instant,
+}
+
+/// What becomes of a datagram.
+struct Delivery {
+    /// The inbox that it belongs into.
+    inbox: mpsc::Sender<Datagram>,
+    /// Where it comes from, as the peer's connection is to see it.
+    from: SocketAddr,
+    /// An early nomination that is due behind it.
+    nomination: Option<Bytes>,
 }
 
 /// Who is known by which user fragment, and which address belongs to whom.
@@ -163,7 +196,7 @@ impl Mux {
     pub(crate) fn register(&self, ufrag: &str, password: &str) -> Inboxes {
         let (v4, v4_inbox) = mpsc::channel(INBOX);
         let (v6, v6_inbox) = mpsc::channel(INBOX);
-        let route = Route { password: password.to_owned(), v4, v6, addresses: VecDeque::new() };
+        let route = Route { password: password.to_owned(), v4, v6, addresses: VecDeque::new(), way: None };
         locked(&self.routes).peers.insert(ufrag.to_owned(), route);
         count(&self.counters.open_peers);
         Inboxes { v4: v4_inbox, v6: v6_inbox }
@@ -178,8 +211,9 @@ impl Mux {
         }
     }
 
-    /// Sends now or never: what the kernel refuses is lost, as on any network.
-    pub(crate) fn send(&self, datagram: &[u8], to: SocketAddr) {
+    /// Sends to the peer `ufrag`, now or never: what the kernel refuses is lost, as on any network.
+    pub(crate) fn send(&self, ufrag: &str, datagram: &[u8], to: SocketAddr) {
+        let to = self.way_to(ufrag, to, stun::traffic(datagram));
         let to = match (self.local, to.ip()) {
             (SocketAddr::V6(_), IpAddr::V4(ip)) => (ip.to_ipv6_mapped(), to.port()).into(),
             _ => to,
@@ -189,22 +223,33 @@ impl Mux {
         }
     }
 
+    /// Where the peer is now that had the address `to`. What is not STUN shows which address was chosen.
+    fn way_to(&self, ufrag: &str, to: SocketAddr, traffic: Traffic) -> SocketAddr {
+        let mut routes = locked(&self.routes);
+        let Some(route) = routes.peers.get_mut(ufrag) else {
+            return to;
+        };
+        if traffic != Traffic::Stun && route.way.as_ref().is_none_or(|way| way.chosen != to) {
+            route.way = Some(Way { chosen: to, actual: to, heard: Instant::now() });
+        }
+        route.way.as_ref().filter(|way| way.chosen == to).map_or(to, |way| way.actual)
+    }
+
     fn deliver(&self, datagram: &[u8], from: SocketAddr) {
         count(&self.counters.datagrams);
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-        let Some((inbox, nomination)) = self.inbox(datagram, from) else {
+        let Some(delivery) = self.delivery(datagram, from) else {
             count(&self.counters.unmatched);
             return;
         };
-        for datagram in [Some(Bytes::copy_from_slice(datagram)), nomination].into_iter().flatten() {
-            if inbox.try_send((datagram, from)).is_err() {
+        for datagram in [Some(Bytes::copy_from_slice(datagram)), delivery.nomination].into_iter().flatten() {
+            if delivery.inbox.try_send((datagram, delivery.from)).is_err() {
                 count(&self.counters.queue_full);
             }
         }
     }
 
-    /// The inbox that a datagram belongs into, and an early nomination that is due behind it.
-    fn inbox(&self, datagram: &[u8], from: SocketAddr) -> Option<(mpsc::Sender<Datagram>, Option<Bytes>)> {
+    fn delivery(&self, datagram: &[u8], from: SocketAddr) -> Option<Delivery> {
         let mut routes = locked(&self.routes);
         let traffic = stun::traffic(datagram);
         let request = match traffic {
@@ -220,9 +265,15 @@ impl Mux {
             Traffic::Stun => owner.due(datagram, request.is_some()),
             _ => None,
         };
-        let route = routes.peers.get(&routes.owners.get(&from)?.ufrag)?;
+        let Routes { peers, owners } = &mut *routes;
+        let route = peers.get_mut(&owners.get(&from)?.ufrag)?;
+        if route.follow(from, request.map(|_| datagram)) {
+            count(&self.counters.moves);
+            tracing::debug!("a publisher goes on from another address");
+        }
+        let from = route.as_seen(from);
         let inbox = if from.is_ipv4() { &route.v4 } else { &route.v6 };
-        Some((inbox.clone(), nomination))
+        Some(Delivery { inbox: inbox.clone(), from, nomination })
     }
 
     /// Gives the sender's address to the peer that its request names, if it proves to know the password.
@@ -236,6 +287,38 @@ impl Mux {
         }
         routes.bind(from, ufrag);
         Some(())
+    }
+}
+
+impl Route {
+    /// Takes note of where the peer is; true if it has moved. It has if it nominates the address
+    /// `from` by its authentic `request`, or asks from there and is silent elsewhere.
+    fn follow(&mut self, from: SocketAddr, request: Option<&[u8]>) -> bool {
+        let Some(way) = &mut self.way else {
+            return false;
+        };
+        let now = Instant::now();
+        let moves =
+            from != way.actual && request.is_some_and(|request| stun::nominates(request) || way.heard + SILENCE <= now);
+        if moves {
+            way.actual = from;
+        }
+        if from == way.actual {
+            way.heard = now;
+        }
+        moves
+    }
+
+    /// Takes out the oldest address but those that the connection rests on.
+    fn oldest_unused(&mut self) -> Option<SocketAddr> {
+        let in_use = self.way.as_ref().map_or([None; 2], |way| [Some(way.chosen), Some(way.actual)]);
+        let place = self.addresses.iter().position(|address| !in_use.contains(&Some(*address)))?;
+        self.addresses.remove(place)
+    }
+
+    /// The address from which the peer's connection is to see what comes from `from`.
+    fn as_seen(&self, from: SocketAddr) -> SocketAddr {
+        self.way.as_ref().filter(|way| way.actual == from).map_or(from, |way| way.chosen)
     }
 }
 
@@ -272,7 +355,7 @@ impl Routes {
         };
         route.addresses.push_back(address);
         if route.addresses.len() > ADDRESSES_MAX
-            && let Some(oldest) = route.addresses.pop_front()
+            && let Some(oldest) = route.oldest_unused()
         {
             self.owners.remove(&oldest);
         }

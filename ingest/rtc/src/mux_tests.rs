@@ -1,3 +1,4 @@
+use rtc::ice::attributes::use_candidate::UseCandidateAttr;
 use rtc::stun::attributes::ATTR_USERNAME;
 use rtc::stun::integrity::MessageIntegrity;
 use rtc::stun::message::{BINDING_REQUEST, Message, Setter};
@@ -101,4 +102,74 @@ async fn a_full_inbox_drops_and_counts() {
     }
     assert_eq!(inboxes.v4.len(), INBOX);
     assert_eq!(mux.counters().queue_full.load(Ordering::Relaxed), 1);
+}
+
+/// A check that nominates, from a peer that has chosen its first address.
+fn nomination(ufrag: &str) -> Vec<u8> {
+    let crypto = rtc::crypto::default_provider().expect("compiled in");
+    let integrity = MessageIntegrity::new_short_term_integrity_with_provider(PASSWORD.to_owned(), crypto.crypto());
+    let mut message = Message::new();
+    let setters: [Box<dyn Setter + '_>; 4] = [
+        Box::new(BINDING_REQUEST),
+        Box::new(TextAttribute::new(ATTR_USERNAME, format!("{ufrag}:peer"))),
+        Box::new(UseCandidateAttr::new()),
+        Box::new(integrity),
+    ];
+    message.build(&setters).expect("a message");
+    message.raw
+}
+
+const DTLS: &[u8] = &[22, 254, 253, 0];
+
+/// A peer that was reached at the port 1.
+fn reached(mux: &Mux) -> Inboxes {
+    let inboxes = mux.register("peer", PASSWORD);
+    mux.deliver(&check("peer", PASSWORD), from(1));
+    assert_eq!(mux.way_to("peer", from(1), stun::traffic(DTLS)), from(1));
+    inboxes
+}
+
+fn moves(mux: &Mux) -> u64 {
+    mux.counters().moves.load(Ordering::Relaxed)
+}
+
+/// RFC 8445 7.3.1.5
+#[tokio::test]
+async fn a_peer_that_nominates_another_address_is_followed_and_still_seen_at_its_first() {
+    let mux = mux();
+    let mut inboxes = reached(&mux);
+    mux.deliver(&nomination("peer"), from(2));
+    mux.deliver(MEDIA, from(2));
+    for _ in 0..3 {
+        assert_eq!(inboxes.v4.recv().await.expect("a datagram").1, from(1));
+    }
+    assert_eq!(mux.way_to("peer", from(1), stun::traffic(DTLS)), from(2));
+    assert_eq!((moves(&mux), mux.way_to("peer", from(3), Traffic::Stun)), (1, from(3)));
+}
+
+#[tokio::test]
+async fn a_check_from_elsewhere_moves_nobody_who_is_heard() {
+    let mux = mux();
+    let mut inboxes = reached(&mux);
+    mux.deliver(MEDIA, from(1));
+    mux.deliver(&check("peer", PASSWORD), from(2));
+    mux.deliver(&check("peer", "a guess"), from(3));
+    assert_eq!(moves(&mux), 0);
+    let seen: Vec<_> = std::iter::from_fn(|| inboxes.v4.try_recv().ok()).map(|(_, address)| address).collect();
+    assert_eq!(seen, [from(1), from(1), from(2)]);
+}
+
+#[tokio::test]
+async fn a_silent_peer_that_checks_from_elsewhere_has_moved_even_to_another_ip_version() {
+    let mux = mux();
+    let mut inboxes = reached(&mux);
+    if let Some(way) = locked(&mux.routes).peers.get_mut("peer").and_then(|route| route.way.as_mut()) {
+        way.heard = way.heard.checked_sub(SILENCE).expect("the machine is up for longer");
+    }
+    let elsewhere = "[2001:db8::1]:9".parse().expect("an address");
+    mux.deliver(&check("peer", PASSWORD), elsewhere);
+    mux.deliver(MEDIA, elsewhere);
+    let seen: Vec<_> = std::iter::from_fn(|| inboxes.v4.try_recv().ok()).map(|(_, address)| address).collect();
+    assert_eq!((moves(&mux), seen, inboxes.v6.len()), (1, vec![from(1); 3], 0));
+    assert_eq!(mux.way_to("peer", from(1), Traffic::Rtp), elsewhere);
 }

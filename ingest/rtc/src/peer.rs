@@ -1,32 +1,26 @@
 //! One publisher's connection: the reader that `ingest` holds, and the keeper that owns it.
 //!
-//! The keeper is a task of the endpoint. It sends keyframe requests, measures, notices the end
+//! The keeper is a task of the endpoint. It measures, notices the end
 //! and closes; dropping the reader only tells it to.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rtc::peer_connection::transport::RTCDtlsTransportState;
-use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
-use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
-use schema::TrackKind;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Instant, interval_at, sleep, sleep_until, timeout};
+use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionEventHandler, RTCPeerConnectionState, RTCStatsReportEntry, StatsSelector,
 };
 
-use crate::mux::{Mux, locked};
-use crate::offer::Offer;
+use crate::desk::Desk;
+use crate::mux::{Mux, count};
 use crate::phase::{Phase, PhaseSender, ended, settled};
 use crate::runtime::PeerRuntime;
-use crate::tap::Sources;
-use crate::{PeerEnd, PeerEvent, Receiver, Track};
+use crate::{Figures, PeerEnd, PeerEvent, Receiver, Track};
 
 /// ICE and DTLS have to be up after this time.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
@@ -34,36 +28,14 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 const CLOSE_LIMIT: Duration = Duration::from_millis(800);
 /// [`Receiver::close`] waits no longer.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
-/// At most one keyframe request of a track leaves in this time.
-const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// The round-trip time is read this often.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(2);
 /// After a DTLS alert the connection's state is looked at this often ...
 const ALERT_CHECK: Duration = Duration::from_millis(10);
 /// ... and this many times.
 const ALERT_CHECKS: usize = 10;
-
-/// What the reader tells the keeper, and hears from it.
-#[derive(Debug)]
-pub(crate) struct Desk {
-    /// Whether the track's publisher offered to hear picture loss indications.
-    hears: Vec<bool>,
-    wanted: Vec<AtomicBool>,
-    wake: Notify,
-    round_trip: Mutex<Option<Duration>>,
-}
-
-impl Desk {
-    pub(crate) fn new(offer: &Offer) -> Arc<Self> {
-        let sections = || offer.sections.iter();
-        Arc::new(Self {
-            hears: sections().map(|section| section.feedback.pli).collect(),
-            wanted: sections().map(|_| AtomicBool::new(false)).collect(),
-            wake: Notify::new(),
-            round_trip: Mutex::new(None),
-        })
-    }
-}
+/// Without media for this much longer the alert was the last word.
+const ALERT_SILENCE: Duration = Duration::from_millis(400);
 
 /// The reader.
 pub(crate) struct Peer {
@@ -117,19 +89,18 @@ impl Receiver for Peer {
     }
 
     fn request_keyframe(&mut self, track: usize) {
-        if self.desk.hears.get(track) == Some(&true)
-            && let Some(wanted) = self.desk.wanted.get(track)
-        {
-            wanted.store(true, Ordering::Relaxed);
-            self.desk.wake.notify_one();
-        }
+        self.desk.want_keyframe(track);
     }
 
     /// The connection watches for losses and asks by itself.
     fn request_retransmission(&mut self, _track: usize, _sequences: &[u16]) {}
 
     fn round_trip(&self) -> Option<Duration> {
-        *locked(&self.desk.round_trip)
+        self.desk.round_trip()
+    }
+
+    fn figures(&self) -> Figures {
+        self.desk.figures()
     }
 
     fn close(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -143,11 +114,7 @@ impl Receiver for Peer {
 }
 
 /// What the WebRTC crate calls.
-pub(crate) struct Callbacks {
-    pub(crate) phase: PhaseSender,
-    pub(crate) desk: Arc<Desk>,
-    pub(crate) remotes: Mutex<Vec<(TrackKind, Arc<dyn TrackRemote>)>>,
-}
+pub(crate) struct Callbacks(pub(crate) PhaseSender);
 
 type Called<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -161,27 +128,12 @@ impl PeerConnectionEventHandler for Callbacks {
         Self: 'async_trait,
     {
         match state {
-            RTCPeerConnectionState::Connected => self.phase.connected(),
-            RTCPeerConnectionState::Failed => self.phase.end(PeerEnd::Failed),
-            RTCPeerConnectionState::Closed => self.phase.end(PeerEnd::Closed),
+            RTCPeerConnectionState::Connected => self.0.connected(),
+            RTCPeerConnectionState::Failed => self.0.end(PeerEnd::Failed),
+            RTCPeerConnectionState::Closed => self.0.end(PeerEnd::Closed),
             _ => {}
         }
         Box::pin(async {})
-    }
-
-    fn on_track<'life0, 'async_trait>(&'life0 self, remote: Arc<dyn TrackRemote>) -> Called<'async_trait>
-    where
-        'life0: 'async_trait,
-        Self: 'async_trait,
-    {
-        Box::pin(async move {
-            let kind = match remote.kind().await {
-                RtpCodecKind::Video => TrackKind::Video,
-                _ => TrackKind::Audio,
-            };
-            locked(&self.remotes).push((kind, remote));
-            self.desk.wake.notify_one();
-        })
     }
 }
 
@@ -202,9 +154,8 @@ impl Drop for Footprint {
 /// The owner of a connection.
 pub(crate) struct Keeper {
     pub(crate) connection: Box<dyn PeerConnection>,
-    pub(crate) callbacks: Arc<Callbacks>,
-    pub(crate) kinds: Vec<TrackKind>,
-    pub(crate) sources: Arc<Sources>,
+    pub(crate) phase: PhaseSender,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) alert: Arc<Notify>,
     pub(crate) cancel: CancellationToken,
     pub(crate) footprint: Footprint,
@@ -215,9 +166,8 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Runs until the connection is over and everything of it is gone.
     pub(crate) async fn run(self) {
-        let phase = self.callbacks.phase.clone();
-        self.watch(&phase).await;
-        phase.end(PeerEnd::Closed);
+        self.watch(&self.phase).await;
+        self.phase.end(PeerEnd::Closed);
         if timeout(CLOSE_LIMIT, self.connection.close()).await.is_err() {
             tracing::debug!("a peer connection did not close in time");
         }
@@ -235,20 +185,17 @@ impl Keeper {
         tokio::pin!(connect);
         let mut connecting = true;
         let mut measure = interval_at(Instant::now() + MEASURE_INTERVAL, MEASURE_INTERVAL);
-        let mut wishes = Wishes::new(self.kinds.len());
         loop {
-            let due = wishes.due(&self.callbacks.desk.wanted);
             tokio::select! {
                 () = self.cancel.cancelled() => return,
                 _ = ended(&mut own) => return,
                 settled = &mut connect, if connecting => match settled {
                     Ok(_) => connecting = false,
-                    Err(_) => return phase.end(PeerEnd::Failed),
+                    Err(_) => {
+                        count(&self.footprint.mux.counters().unconnected);
+                        return phase.end(PeerEnd::Failed);
+                    }
                 },
-                () = self.callbacks.desk.wake.notified() => self.ask(&mut wishes).await,
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.ask(&mut wishes).await;
-                }
                 () = self.alert.notified() => if self.is_closed_by_peer().await {
                     return;
                 },
@@ -257,35 +204,24 @@ impl Keeper {
         }
     }
 
-    /// Sends the keyframe requests that are wanted and may leave now.
-    async fn ask(&self, wishes: &mut Wishes) {
-        for (track, kind) in self.kinds.iter().enumerate() {
-            let remote = locked(&self.callbacks.remotes)
-                .iter()
-                .find(|(own, _)| own == kind)
-                .map(|(_, remote)| Arc::clone(remote));
-            let (Some(remote), Some(media_ssrc)) = (remote, self.sources.get(track)) else {
-                // It has sent nothing yet; its first packet wakes us again.
-                continue;
-            };
-            let wanted = &self.callbacks.desk.wanted[track];
-            if wishes.grant(track, wanted, Instant::now()) {
-                let request = PictureLossIndication { sender_ssrc: 0, media_ssrc };
-                // It fails only when the connection is over.
-                let _ = remote.write_rtcp(vec![Box::new(request)]).await;
-            }
-        }
-    }
-
-    /// The crate tells nobody when the other side closes DTLS: after an alert, its state is read.
+    /// The crate tells nobody when the other side closes DTLS: after an alert, its state is read. The
+    /// crate shows none where no source is declared; there the alert counts if no media follow it.
     async fn is_closed_by_peer(&self) -> bool {
+        let packets = || self.desk.figures().tracks.iter().map(|track| track.packets).sum::<u64>();
+        let before = packets();
+        let mut state = None;
         for _ in 0..ALERT_CHECKS {
-            if self.dtls_state().await == Some(RTCDtlsTransportState::Closed) {
+            state = self.dtls_state().await;
+            if state == Some(RTCDtlsTransportState::Closed) {
                 return true;
             }
             sleep(ALERT_CHECK).await;
         }
-        false
+        if state.is_some() {
+            return false;
+        }
+        sleep(ALERT_SILENCE).await;
+        packets() == before
     }
 
     async fn dtls_state(&self) -> Option<RTCDtlsTransportState> {
@@ -309,52 +245,8 @@ impl Keeper {
         });
         let measured =
             seconds.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        if measured.is_some() {
-            *locked(&self.callbacks.desk.round_trip) = measured;
+        if let Some(measured) = measured {
+            self.desk.measured(measured);
         }
-    }
-}
-
-/// When the next keyframe request of each track may leave.
-struct Wishes(Vec<Option<Instant>>);
-
-impl Wishes {
-    fn new(tracks: usize) -> Self {
-        Self(vec![None; tracks])
-    }
-
-    /// When the first of the wanted ones may leave, if it had to wait.
-    fn due(&self, wanted: &[AtomicBool]) -> Option<Instant> {
-        let open = self.0.iter().zip(wanted);
-        open.filter(|(_, wanted)| wanted.load(Ordering::Relaxed)).filter_map(|(next, _)| *next).min()
-    }
-
-    /// Takes the wish, if there is one and it may leave at `now`.
-    fn grant(&mut self, track: usize, wanted: &AtomicBool, now: Instant) -> bool {
-        if self.0[track].is_some_and(|next| now < next) || !wanted.swap(false, Ordering::Relaxed) {
-            return false;
-        }
-        self.0[track] = Some(now + KEYFRAME_INTERVAL);
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn at_most_one_keyframe_request_leaves_per_half_second_and_none_is_lost() {
-        let mut wishes = Wishes::new(1);
-        let wanted = [AtomicBool::new(true)];
-        let start = Instant::now();
-        assert!(wishes.grant(0, &wanted[0], start));
-        assert_eq!(wishes.due(&wanted), None);
-        wanted[0].store(true, Ordering::Relaxed);
-        let early = start + Duration::from_millis(499);
-        assert!(!wishes.grant(0, &wanted[0], early));
-        assert_eq!(wishes.due(&wanted), Some(start + KEYFRAME_INTERVAL));
-        assert!(wishes.grant(0, &wanted[0], start + KEYFRAME_INTERVAL));
-        assert!(!wishes.grant(0, &wanted[0], start + KEYFRAME_INTERVAL * 9));
     }
 }

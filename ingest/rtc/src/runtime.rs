@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
@@ -19,9 +19,13 @@ use webrtc::runtime::{
 };
 
 use crate::PeerEnd;
+use crate::desk::Desk;
 use crate::mux::{Datagram, Inboxes, Mux, locked};
 use crate::phase::PhaseSender;
 use crate::stun::{Traffic, traffic};
+
+/// A DTLS message that leaves this long after the last one is that one again.
+const REPEATED: Duration = Duration::from_millis(200);
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -38,15 +42,25 @@ pub(crate) enum Network {
 #[derive(Debug)]
 pub(crate) struct SharedPort {
     mux: Arc<Mux>,
+    ufrag: String,
     v4: Mutex<Option<mpsc::Receiver<Datagram>>>,
     v6: Mutex<Option<mpsc::Receiver<Datagram>>>,
-    alert: Arc<Notify>,
+    hooks: Hooks,
+}
+
+/// Who is told of what comes by.
+#[derive(Debug, Clone)]
+pub(crate) struct Hooks {
+    /// Told of each DTLS alert.
+    pub(crate) alert: Arc<Notify>,
+    /// Told how long the handshake's answers take.
+    pub(crate) desk: Arc<Desk>,
 }
 
 impl SharedPort {
-    /// A share of `mux` that reads `inboxes`; `alert` is told when a DTLS alert comes by.
-    pub(crate) fn new(mux: Arc<Mux>, inboxes: Inboxes, alert: Arc<Notify>) -> Self {
-        Self { mux, v4: Mutex::new(Some(inboxes.v4)), v6: Mutex::new(Some(inboxes.v6)), alert }
+    /// The share of the peer `ufrag`, that reads `inboxes`.
+    pub(crate) fn new(mux: Arc<Mux>, ufrag: String, inboxes: Inboxes, hooks: Hooks) -> Self {
+        Self { mux, ufrag, v4: Mutex::new(Some(inboxes.v4)), v6: Mutex::new(Some(inboxes.v6)), hooks }
     }
 
     fn socket(&self, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
@@ -55,8 +69,10 @@ impl SharedPort {
         Ok(Arc::new(SharedSocket {
             local,
             mux: Arc::clone(&self.mux),
+            ufrag: self.ufrag.clone(),
             inbox: Mutex::new(inbox),
-            alert: Arc::clone(&self.alert),
+            hooks: self.hooks.clone(),
+            asked: Mutex::new(None),
         }))
     }
 }
@@ -164,8 +180,38 @@ impl Runtime for PeerRuntime {
 struct SharedSocket {
     local: SocketAddr,
     mux: Arc<Mux>,
+    ufrag: String,
     inbox: Mutex<mpsc::Receiver<Datagram>>,
-    alert: Arc<Notify>,
+    hooks: Hooks,
+    /// When the last DTLS message of the handshake left that was not answered yet.
+    asked: Mutex<Option<Instant>>,
+}
+
+impl SharedSocket {
+    /// Measures the round trip by the handshake: the first figure there is, and the only one where
+    /// nobody checks the way from this end (ICE-lite). What answers a repeated message tells nothing.
+    fn note(&self, traffic: Traffic, direction: Direction) {
+        match (traffic, direction) {
+            (Traffic::Dtls, Direction::Out) => {
+                let mut asked = locked(&self.asked);
+                let is_repeated = asked.is_some_and(|at| at.elapsed() >= REPEATED);
+                *asked = (!is_repeated).then(Instant::now);
+            }
+            (Traffic::Dtls, Direction::In) => {
+                if let Some(asked) = locked(&self.asked).take() {
+                    self.hooks.desk.estimated(asked.elapsed());
+                }
+            }
+            (Traffic::DtlsAlert, Direction::In) => self.hooks.alert.notify_one(),
+            _ => {}
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Direction {
+    In,
+    Out,
 }
 
 impl std::fmt::Debug for SharedSocket {
@@ -181,7 +227,8 @@ impl AsyncUdpSocket for SharedSocket {
 
     /// Never pending and never an error: either would stop the connection's driver.
     fn poll_send(&self, _: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
-        self.mux.send(transmit.contents, transmit.destination);
+        self.note(traffic(transmit.contents), Direction::Out);
+        self.mux.send(&self.ufrag, transmit.contents, transmit.destination);
         Poll::Ready(Ok(transmit.contents.len()))
     }
 
@@ -198,9 +245,7 @@ impl AsyncUdpSocket for SharedSocket {
             // An inbox without a route stays silent; the connection is being closed.
             return Poll::Pending;
         };
-        if traffic(&datagram) == Traffic::DtlsAlert {
-            self.alert.notify_one();
-        }
+        self.note(traffic(&datagram), Direction::In);
         let length = datagram.len().min(buffer.len());
         buffer[..length].copy_from_slice(&datagram[..length]);
         *meta = RecvMeta::default();

@@ -33,6 +33,7 @@ use webrtc::peer_connection::{
 };
 
 use crate::PeerEnd;
+use crate::chain::Link;
 use crate::offer::TRANSPORT_CC;
 use crate::phase::{Phase, PhaseSender, ended, phase, settled};
 use crate::runtime::{Network, PeerRuntime};
@@ -296,7 +297,7 @@ fn interceptors(keyframe: Arc<Notify>) -> Registry {
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())
         .with(Slot::NackResponder, NackResponderBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build())
-        .with(Slot::from(14_000), KeyframeTap::new(keyframe))
+        .with(Slot::from(14_000), Link::new(KeyframeTap::new(keyframe)))
 }
 
 fn media_engine() -> Result<MediaEngine, SendError> {

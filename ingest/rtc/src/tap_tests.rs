@@ -9,11 +9,11 @@ const CHROMIUM: &str = include_str!("../tests/offers/chromium.sdp");
 const VIDEO: usize = 0;
 const AUDIO: usize = 1;
 
-fn tap(queue: usize) -> (Tap, Arc<Sources>, mpsc::Receiver<PeerEvent>) {
+fn tap(queue: usize) -> (Tap, Arc<Desk>, mpsc::Receiver<PeerEvent>) {
     let offer = Offer::parse(CHROMIUM).expect("a good offer");
     let (events, reader) = mpsc::channel(queue);
-    let (tap, sources) = Tap::new(&offer, events, Arc::default());
-    (tap, sources, reader)
+    let desk = Desk::new(&offer);
+    (Tap::new(&offer, &desk, events, Arc::default()), desk, reader)
 }
 
 fn tagged(packet: Packet) -> TaggedPacket {
@@ -41,47 +41,47 @@ fn packet(reader: &mut mpsc::Receiver<PeerEvent>) -> RtpPacket {
 
 #[test]
 fn the_payload_type_says_the_track_and_media_goes_no_further() {
-    let (mut tap, sources, mut reader) = tap(8);
-    tap.handle_read(rtp(107, 1, b"video")).expect("never fails");
-    tap.handle_read(rtp(111, 2, b"audio")).expect("never fails");
-    tap.handle_read(rtp(96, 3, b"not negotiated")).expect("never fails");
+    let (mut tap, desk, mut reader) = tap(8);
+    for (payload_type, ssrc) in [(107, 1), (111, 2), (96, 3)] {
+        assert!(tap.read(rtp(payload_type, ssrc, b"media")).is_none());
+    }
     assert_eq!(packet(&mut reader).track, VIDEO);
     assert_eq!(packet(&mut reader).track, AUDIO);
     assert!(reader.try_recv().is_err());
-    assert!(tap.poll_read().is_none());
-    assert_eq!((sources.get(VIDEO), sources.get(AUDIO), sources.get(9)), (Some(1), Some(2), None));
+    let figures = desk.figures();
+    assert_eq!(figures.tracks.iter().map(|track| (track.packets, track.bytes)).collect::<Vec<_>>(), [(1, 5), (1, 5)]);
 }
 
 #[test]
-fn a_retransmission_gets_back_its_own_number_and_a_probe_is_dropped() {
-    let (mut tap, sources, mut reader) = tap(8);
-    tap.handle_read(rtp(108, 1_012_345_678, b"\x01\x02data")).expect("never fails");
-    tap.handle_read(rtp(108, 1_012_345_678, b"\x01")).expect("never fails");
-    let got = packet(&mut reader);
-    assert_eq!((got.track, got.sequence, &got.payload[..]), (VIDEO, 0x0102, &b"data"[..]));
-    assert!(reader.try_recv().is_err());
-    assert_eq!(sources.get(VIDEO), Some(3_012_345_678), "as declared, not that of the repair");
+fn a_wished_keyframe_is_asked_of_the_tracks_own_source() {
+    let (mut tap, desk, _reader) = tap(8);
+    desk.want_keyframe(VIDEO);
+    let now = Instant::now();
+    let requests = tap.reply(now);
+    let [request] = &requests[..] else { panic!("{} requests", requests.len()) };
+    let request = request.as_any().downcast_ref::<PictureLossIndication>().expect("a PLI");
+    assert_eq!(request.media_ssrc, 3_012_345_678, "as declared");
+    assert!(tap.reply(now).is_empty());
 }
 
 #[test]
 fn a_sender_report_belongs_to_the_track_with_its_source() {
     let (mut tap, _, mut reader) = tap(8);
     for ssrc in [2_512_345_678, 1_012_345_678, 4] {
-        tap.handle_read(report(ssrc)).expect("never fails");
+        assert!(tap.read(report(ssrc)).is_some(), "RTCP goes on");
     }
     let Ok(PeerEvent::SenderReport(got)) = reader.try_recv() else {
         panic!("no report");
     };
     assert_eq!((got.track, got.ntp, got.rtp), (AUDIO, 77, 88));
     assert!(reader.try_recv().is_err(), "repair streams and strangers have no clock");
-    assert!(tap.poll_read().is_some(), "RTCP goes on");
 }
 
 #[test]
 fn a_slow_reader_loses_the_newest_and_it_is_counted() {
     let (mut tap, _, mut reader) = tap(1);
-    tap.handle_read(rtp(111, 2, b"first")).expect("never fails");
-    tap.handle_read(rtp(111, 2, b"second")).expect("never fails");
+    tap.read(rtp(111, 2, b"first"));
+    tap.read(rtp(111, 2, b"second"));
     assert_eq!(&packet(&mut reader).payload[..], b"first");
     assert_eq!(tap.counters.events_dropped.load(Ordering::Relaxed), 1);
 }

@@ -176,22 +176,27 @@ async fn a_keyframe_request_reaches_the_publisher() {
     timeout(PATIENCE, sender.keyframe_requested()).await.expect("heard");
 }
 
-#[tokio::test]
-async fn a_lost_packet_is_asked_for_and_comes_again_under_its_own_number() {
-    let endpoint = endpoint().await;
-    let proxy = Lossy::before(endpoint.local_addr());
+/// A connected publisher behind a relay, and its reader. `edit` may change the offer on its way.
+async fn relayed(endpoint: &Endpoint, edit: fn(String) -> String) -> (Sender, Box<dyn Receiver>, Relay) {
+    let relay = Relay::before(endpoint.local_addr());
     let (sender, offer) = Sender::offer().await.expect("an offer");
-    let (answer, mut receiver) = endpoint.receive(&offer).await.expect("an answer");
+    let (answer, mut receiver) = endpoint.receive(&edit(offer)).await.expect("an answer");
     let port = endpoint.local_addr().port().to_string();
-    let through = answer.replace(&format!(" {port} typ"), &format!(" {} typ", proxy.address.port()));
+    let through = answer.replace(&format!(" {port} typ"), &format!(" {} typ", relay.address.port()));
     sender.accept_answer(&through).await.expect("accepted");
-    let mut sender = sender;
     timeout(PATIENCE, sender.connected()).await.expect("in time").expect("connected");
     assert!(matches!(next(&mut receiver).await, PeerEvent::Connected));
+    (sender, receiver, relay)
+}
+
+/// Loses two packets of a picture, and has them sent again.
+async fn a_loss_is_mended(edit: fn(String) -> String) {
+    let endpoint = endpoint().await;
+    let (mut sender, mut receiver, relay) = relayed(&endpoint, edit).await;
     let video = track(&*receiver, TrackKind::Video);
     sender.send_video(&picture(0)).await.expect("sent");
     let first = marked(&mut receiver, video).await;
-    proxy.drop_next_media.store(2, Ordering::Relaxed);
+    relay.drop_next_media.store(2, Ordering::Relaxed);
     sender.send_video(&picture(1)).await.expect("sent");
     let start = first.last().expect("not empty").sequence.wrapping_add(1);
     let count = first.len();
@@ -206,26 +211,128 @@ async fn a_lost_packet_is_asked_for_and_comes_again_under_its_own_number() {
     }
     got.sort_by_key(|packet| packet.sequence.wrapping_sub(start));
     assert_eq!(annex_b(&got), picture(1).data);
+    let figures = receiver.figures().tracks[video];
+    let packets = u64::try_from(2 * count).expect("few");
+    assert_eq!((figures.packets, figures.lost, figures.recovered), (packets, 0, 2));
 }
 
-/// Passes datagrams on in both directions, but drops as many of the publisher's media as it is told.
-struct Lossy {
+#[tokio::test]
+async fn a_lost_packet_is_asked_for_and_comes_again_under_its_own_number() {
+    a_loss_is_mended(as_offered).await;
+}
+
+fn without(offer: &str, start: &str) -> String {
+    offer.split_inclusive('\n').filter(|line| !line.starts_with(start)).collect()
+}
+
+fn without_sources(offer: String) -> String {
+    without(&offer, "a=ssrc")
+}
+
+/// As from OBS: RFC 4585 alone, the same packet again.
+fn without_rtx(offer: String) -> String {
+    let offer = without(&without(&offer, "a=rtpmap:97"), "a=fmtp:97").replace("SAVPF 96 97", "SAVPF 96");
+    without(&offer, "a=ssrc-group")
+}
+
+#[tokio::test]
+async fn losses_of_undeclared_sources_are_mended_too() {
+    a_loss_is_mended(without_sources).await;
+}
+
+#[tokio::test]
+async fn a_plain_retransmission_counts_as_the_original() {
+    a_loss_is_mended(without_rtx).await;
+}
+
+#[tokio::test]
+async fn a_recovered_packet_is_not_asked_for_again() {
+    let endpoint = endpoint().await;
+    let (mut sender, mut receiver, relay) = relayed(&endpoint, as_offered).await;
+    let video = track(&*receiver, TrackKind::Video);
+    sender.send_video(&picture(0)).await.expect("sent");
+    marked(&mut receiver, video).await;
+    relay.drop_next_media.store(1, Ordering::Relaxed);
+    for index in 1..30 {
+        sender.send_video(&picture(index)).await.expect("sent");
+        marked(&mut receiver, video).await;
+        tokio::time::sleep(Duration::from_millis(33)).await;
+    }
+    let figures = receiver.figures().tracks[video];
+    assert_eq!((figures.lost, figures.recovered), (0, 1));
+    // A request may have been on its way when the packet came.
+    assert!(figures.duplicated <= 1, "{figures:?}");
+}
+
+#[tokio::test]
+async fn a_keyframe_request_reaches_a_publisher_that_declares_no_sources() {
+    let endpoint = endpoint().await;
+    let (mut sender, mut receiver, _) = pair(&endpoint, without_sources).await;
+    let video = track(&*receiver, TrackKind::Video);
+    receiver.request_keyframe(video);
+    sender.send_video(&picture(0)).await.expect("sent");
+    timeout(PATIENCE, sender.keyframe_requested()).await.expect("heard");
+}
+
+/// Another port for the same publisher, as after a NAT's rebinding or a change of network (RFC 8445 7.3.1.3).
+#[tokio::test]
+async fn media_goes_on_from_another_address_of_the_publisher() {
+    let endpoint = endpoint().await;
+    let (mut sender, mut receiver, relay) = relayed(&endpoint, as_offered).await;
+    let video = track(&*receiver, TrackKind::Video);
+    sender.send_audio(&sound(0)).await.expect("sent");
+    assert!(matches!(next(&mut receiver).await, PeerEvent::Rtp(_)));
+    relay.move_on.notify_one();
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    let (mut sent, mut heard_from_there) = (0, 0);
+    let both_ways = async {
+        // A keyframe request has to find the new address.
+        let asked = sender.keyframe_requested();
+        tokio::pin!(asked);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    sent += 1;
+                    sender.send_audio(&sound(sent)).await.expect("sent");
+                    sender.send_video(&picture(sent)).await.expect("sent");
+                    receiver.request_keyframe(video);
+                }
+                () = &mut asked, if heard_from_there > 20 => return,
+                event = receiver.next_event() => match event {
+                    PeerEvent::Rtp(_) => heard_from_there += i32::from(sent > 0),
+                    PeerEvent::Ended(end) => panic!("{end:?}"),
+                    _ => {}
+                },
+            }
+        }
+    };
+    timeout(PATIENCE, both_ways).await.expect("media and requests by the new address");
+    assert_eq!(endpoint.counters().moves.load(Ordering::Relaxed), 1);
+}
+
+/// Passes datagrams on in both directions, but drops as many of the publisher's media as it is told,
+/// and goes on from another port when told.
+struct Relay {
     address: SocketAddr,
     drop_next_media: std::sync::Arc<AtomicU64>,
+    move_on: std::sync::Arc<tokio::sync::Notify>,
     _task: tokio::task::JoinSet<()>,
 }
 
-impl Lossy {
+fn relay_socket() -> tokio::net::UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.set_nonblocking(true).expect("a flag");
+    tokio::net::UdpSocket::from_std(socket).expect("in a runtime")
+}
+
+impl Relay {
     fn before(server: SocketAddr) -> Self {
-        let bind = || {
-            let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-            socket.set_nonblocking(true).expect("a flag");
-            tokio::net::UdpSocket::from_std(socket).expect("in a runtime")
-        };
-        let (front, back) = (bind(), bind());
+        let (front, mut back) = (relay_socket(), relay_socket());
         let address = front.local_addr().expect("bound");
         let drop_next_media = std::sync::Arc::new(AtomicU64::new(0));
+        let move_on = std::sync::Arc::new(tokio::sync::Notify::new());
         let left = std::sync::Arc::clone(&drop_next_media);
+        let moving = std::sync::Arc::clone(&move_on);
         let mut task = tokio::task::JoinSet::new();
         task.spawn(async move {
             let (mut up, mut down) = (vec![0; 2_048], vec![0; 2_048]);
@@ -242,11 +349,12 @@ impl Lossy {
                     }
                     Ok((n, _)) = back.recv_from(&mut down) => if let Some(to) = publisher {
                         let _ = front.send_to(&down[..n], to).await;
-                    }
+                    },
+                    () = moving.notified() => back = relay_socket(),
                 }
             }
         });
-        Self { address, drop_next_media, _task: task }
+        Self { address, drop_next_media, move_on, _task: task }
     }
 }
 
@@ -300,8 +408,17 @@ async fn garbage_on_the_port_changes_nothing_and_is_counted() {
 
 #[tokio::test]
 async fn a_publisher_that_closes_ends_its_reader_and_leaves_nothing_behind() {
+    a_close_is_noticed(as_offered).await;
+}
+
+#[tokio::test]
+async fn a_publisher_of_undeclared_sources_that_closes_ends_its_reader_too() {
+    a_close_is_noticed(without_sources).await;
+}
+
+async fn a_close_is_noticed(edit: fn(String) -> String) {
     let endpoint = endpoint().await;
-    let (mut sender, mut receiver, _) = pair(&endpoint, as_offered).await;
+    let (mut sender, mut receiver, _) = pair(&endpoint, edit).await;
     sender.send_audio(&sound(0)).await.expect("sent");
     assert!(matches!(next(&mut receiver).await, PeerEvent::Rtp(_)));
     sender.close().await;
@@ -374,6 +491,27 @@ async fn an_offer_that_nobody_follows_ends_as_failed_and_is_forgotten() {
     assert!(matches!(next(&mut receiver).await, PeerEvent::Ended(PeerEnd::Failed)));
     receiver.close().await;
     assert_eq!(endpoint.counters().open_peers.load(Ordering::Relaxed), 0);
+}
+
+/// Fifty who ask and never come: RFC 9725 5 warns of them.
+#[tokio::test]
+async fn fifty_answers_that_nobody_uses_are_all_freed_and_counted() {
+    let endpoint = endpoint().await;
+    let mut receivers = Vec::new();
+    for _ in 0..50 {
+        let (_, receiver) = endpoint.receive(include_str!("offers/obs.sdp")).await.expect("an answer");
+        receivers.push(receiver);
+    }
+    let counters = endpoint.counters();
+    assert_eq!(counters.open_peers.load(Ordering::Relaxed), 50);
+    for mut receiver in receivers {
+        assert!(matches!(next(&mut receiver).await, PeerEvent::Ended(PeerEnd::Failed)));
+        receiver.close().await;
+    }
+    assert_eq!(counters.open_peers.load(Ordering::Relaxed), 0);
+    let (mut sender, mut receiver, _) = pair(&endpoint, as_offered).await;
+    sender.send_audio(&sound(0)).await.expect("sent");
+    assert!(matches!(next(&mut receiver).await, PeerEvent::Rtp(_)));
 }
 
 #[tokio::test]
