@@ -6,7 +6,15 @@ use std::net::SocketAddr;
 
 use schema::TrackKind;
 
-use crate::offer::{DtlsRole, Fingerprint, Format, Offer, PacketizationMode, Section, TRANSPORT_CC};
+use crate::offer::{DtlsRole, Format, Offer, PacketizationMode, Section, TRANSPORT_CC};
+
+/// What a browser's video begins with, in kbit/s: enough for 1080p from the first picture. Congestion
+/// control takes it back within a second where the network has less.
+const START_KBPS: u32 = 3_000;
+/// What a browser's video may grow to, in kbit/s; where a page sets less, that holds.
+const MAX_KBPS: u32 = 6_000;
+/// What a browser's sound is coded with, in bit/s: transparent stereo, as it is coded once more.
+const OPUS_BPS: u32 = 128_000;
 
 /// Our end of the transport.
 #[derive(Debug)]
@@ -62,7 +70,6 @@ pub(crate) fn inner_offer(offer: &Offer) -> String {
         DtlsRole::Client => "passive",
         DtlsRole::Server => "active",
     };
-    let Fingerprint { algorithm, value } = &offer.fingerprint;
     for (index, section) in offer.sections.iter().enumerate() {
         line(&mut sdp, &media(section));
         line(&mut sdp, "c=IN IP4 0.0.0.0");
@@ -71,7 +78,7 @@ pub(crate) fn inner_offer(offer: &Offer) -> String {
         line(&mut sdp, "a=rtcp-mux");
         line(&mut sdp, &format!("a=ice-ufrag:{}", offer.ufrag));
         line(&mut sdp, &format!("a=ice-pwd:{}", offer.password));
-        line(&mut sdp, &format!("a=fingerprint:{algorithm} {value}"));
+        line(&mut sdp, &format!("a=fingerprint:sha-256 {}", offer.fingerprint));
         line(&mut sdp, &format!("a=setup:{setup}"));
         line(&mut sdp, &format!("a=msid:publisher track{}", section.payload));
         codec(&mut sdp, section, inner_parameters(&section.format));
@@ -134,34 +141,45 @@ fn codec(sdp: &mut String, section: &Section, parameters: &str) {
     }
 }
 
-/// What identifies the coding is repeated as offered (RFC 8829 5.3.1). Without `stereo=1` browsers
-/// send one channel (RFC 7587 6.1).
+/// What identifies the coding is repeated as offered (RFC 8829 5.3.1).
+///
+/// Without `stereo=1` browsers send one channel, and without `maxaveragebitrate` 64 kbit/s for two
+/// (RFC 7587 6.1). Chromium begins with 300 kbit/s and 320×180 and needs ten seconds to full size
+/// unless it is told [`START_KBPS`]; and it begins smaller than the source wherever its own limit for
+/// the size is below that, so [`MAX_KBPS`] goes with it. Others ignore both.
 fn answered_parameters(format: &Format) -> String {
     match format {
         Format::H264 { mode, profile, asymmetry } => {
             let mode = match mode {
-                PacketizationMode::Single => "0",
-                PacketizationMode::NonInterleaved => "1",
+                PacketizationMode::Single => 0,
+                PacketizationMode::NonInterleaved => 1,
             };
-            joined([
+            video(vec![
                 ("level-asymmetry-allowed", asymmetry.map(|value| value.to_string())),
-                ("packetization-mode", Some(mode.to_owned())),
+                ("packetization-mode", Some(mode.to_string())),
                 ("profile-level-id", profile.clone()),
             ])
         }
-        Format::Vp8 => String::new(),
-        Format::Vp9 { profile } => joined([("profile-id", profile.map(|value| value.to_string()))]),
-        Format::Av1 { profile, level, tier } => joined(
+        Format::Vp8 => video(Vec::new()),
+        Format::Vp9 { profile } => video(vec![("profile-id", profile.map(|value| value.to_string()))]),
+        Format::Av1 { profile, level, tier } => video(
             [("level-idx", level), ("profile", profile), ("tier", tier)]
-                .map(|(name, value)| (name, value.map(|value| value.to_string()))),
+                .map(|(name, value)| (name, value.map(|value| value.to_string())))
+                .into(),
         ),
-        Format::Opus => "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1".to_owned(),
+        Format::Opus => {
+            format!("minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1;maxaveragebitrate={OPUS_BPS}")
+        }
     }
 }
 
-/// Those parameters that have a value, as in `a=fmtp`.
-fn joined<const N: usize>(parameters: [(&str, Option<String>); N]) -> String {
-    let given = parameters.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+/// Those parameters that have a value, and the bitrates, as in `a=fmtp`.
+fn video(parameters: Vec<(&str, Option<String>)>) -> String {
+    let bitrates = [
+        ("x-google-start-bitrate", Some(START_KBPS.to_string())),
+        ("x-google-max-bitrate", Some(MAX_KBPS.to_string())),
+    ];
+    let given = parameters.into_iter().chain(bitrates).filter_map(|(name, value)| Some(format!("{name}={}", value?)));
     given.collect::<Vec<_>>().join(";")
 }
 

@@ -61,8 +61,10 @@ fn sections_keep_the_order_and_the_payload_types_of_the_offer() {
 #[test]
 fn opus_is_answered_in_stereo_and_h264_with_its_own_profile() {
     let answer = answered(FFMPEG);
-    assert!(answer.contains("a=fmtp:111 minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1\r\n"));
-    let video = "a=fmtp:106 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=64001f\r\n";
+    assert!(
+        answer.contains("a=fmtp:111 minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1;maxaveragebitrate=128000\r\n")
+    );
+    let video = "a=fmtp:106 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=64001f;";
     assert!(answer.contains(video));
     assert!(answer.contains("a=setup:active\r\n"));
 }
@@ -75,10 +77,19 @@ fn other_codecs_are_answered_with_the_parameters_that_identify_them() {
         let fmtp = text.lines().find(|l| l.starts_with("a=fmtp:96")).expect("in the offer").to_owned();
         answered(&text.replace(&fmtp, &format!("a=fmtp:96 {parameters}")))
     };
-    assert!(!of("VP8", "max-fr=30").contains("a=fmtp:96"));
-    assert!(of("VP9", "profile-id=2;x=1").contains("a=rtpmap:96 VP9/90000\r\na=fmtp:96 profile-id=2\r\n"));
+    assert!(of("VP8", "max-fr=30").contains("a=rtpmap:96 VP8/90000\r\na=fmtp:96 x-google"));
+    assert!(of("VP9", "profile-id=2;x=1").contains("a=rtpmap:96 VP9/90000\r\na=fmtp:96 profile-id=2;x-google"));
     let av1 = of("AV1", "level-idx=8; profile=0;tier=0");
-    assert!(av1.contains("a=rtpmap:96 AV1/90000\r\na=fmtp:96 level-idx=8;profile=0;tier=0\r\n"));
+    assert!(av1.contains("a=rtpmap:96 AV1/90000\r\na=fmtp:96 level-idx=8;profile=0;tier=0;x-google"));
+}
+
+#[test]
+fn every_video_codec_is_told_what_to_begin_with() {
+    for coding in ["H264", "VP8", "VP9", "AV1"] {
+        let answer = answered(&OBS.replace("H264/90000", &format!("{coding}/90000")));
+        let fmtp = answer.lines().find(|line| line.starts_with("a=fmtp:96")).expect("parameters");
+        assert!(fmtp.ends_with("x-google-start-bitrate=3000;x-google-max-bitrate=6000"), "{fmtp}");
+    }
 }
 
 #[test]

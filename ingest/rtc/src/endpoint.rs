@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::distr::{Alphanumeric, SampleString};
-use rtc::crypto::{RTCCryptoProvider, SignatureScheme, default_provider};
+use rtc::crypto::{RTCCryptoProvider, SignatureScheme};
+use rtc::dtls::cipher_suite::CipherSuiteId;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{NackGeneratorBuilder, ReceiverReportBuilder, Registry, Slot, TwccReceiverBuilder};
 use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
@@ -27,6 +28,7 @@ use webrtc::peer_connection::{
 use crate::answer::{Local, answer, inner_offer, inner_parameters};
 use crate::bound::Bound;
 use crate::chain::Link;
+use crate::crypto::provider;
 use crate::desk::Desk;
 use crate::mux::{Counters, Mux, locked};
 use crate::offer::{DtlsRole, Offer, Section, TRANSPORT_CC};
@@ -47,6 +49,16 @@ const FAILED: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(2);
 /// Losses are reported this often; a retransmission has to come within a jitter buffer's patience.
 const NACK_INTERVAL: Duration = Duration::from_millis(40);
+/// The suites of DTLS, the best first; an RSA one serves where we are the client and the publisher's
+/// certificate is RSA. Ours is ECDSA on P-256, which everybody takes (RFC 8827 6.5).
+const CIPHER_SUITES: [CipherSuiteId; 6] = [
+    CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Rsa_With_Aes_128_Gcm_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Ecdsa_With_ChaCha20_Poly1305_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Rsa_With_ChaCha20_Poly1305_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_256_Cbc_Sha,
+    CipherSuiteId::Tls_Ecdhe_Rsa_With_Aes_256_Cbc_Sha,
+];
 /// A packet is asked for this many times.
 const NACKS_PER_PACKET: u16 = 8;
 
@@ -89,7 +101,7 @@ impl Endpoint {
     ///
     /// The port cannot be bound, or the machine's addresses cannot be read.
     pub async fn bind(config: EndpointConfig) -> io::Result<Self> {
-        let crypto = default_provider().map_err(io::Error::other)?;
+        let crypto = provider().map_err(io::Error::other)?;
         let (mux, reader) = Mux::bind(config.listen, Arc::clone(&crypto))?;
         let mux = Arc::new(mux);
         let params = CertificateParams::new(vec!["headwater".to_owned()]).map_err(io::Error::other)?;
@@ -199,6 +211,7 @@ impl Endpoint {
             .with_include_loopback_candidate(true)
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .with_answering_dtls_role(role)
+            .with_dtls_cipher_suites(CIPHER_SUITES.into())
             .build()
     }
 

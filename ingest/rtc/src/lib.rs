@@ -7,6 +7,7 @@
 mod answer;
 mod bound;
 mod chain;
+mod crypto;
 mod desk;
 mod endpoint;
 mod mux;

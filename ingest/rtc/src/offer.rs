@@ -28,21 +28,12 @@ pub(crate) struct Offer {
     pub(crate) ufrag: String,
     /// The publisher's ICE password.
     pub(crate) password: String,
-    /// The publisher's certificate.
-    pub(crate) fingerprint: Fingerprint,
+    /// The SHA-256 of the publisher's certificate: hexadecimal bytes in upper case with colons between.
+    pub(crate) fingerprint: String,
     /// Who starts DTLS.
     pub(crate) role: DtlsRole,
     /// One or two sections, at most one of each kind, in the order of the offer.
     pub(crate) sections: Vec<Section>,
-}
-
-/// The hash of a certificate, as in `a=fingerprint`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fingerprint {
-    /// The hash function, in lower case.
-    pub(crate) algorithm: &'static str,
-    /// Hexadecimal bytes in upper case with colons between.
-    pub(crate) value: String,
 }
 
 /// Our side of the DTLS handshake (RFC 8842).
@@ -148,13 +139,14 @@ impl Scope<'_> {
         }
     }
 
-    /// The first fingerprint that we can check (RFC 8122 5); others may stand beside it.
-    fn fingerprint(&self) -> Result<Fingerprint, OfferError> {
+    /// The first SHA-256 fingerprint (RFC 8122 5), the one kind that the WebRTC crate checks and that
+    /// everybody has to send (RFC 8827 6.5); others may stand beside it.
+    fn fingerprint(&self) -> Result<String, OfferError> {
         let mut all = self.first.all("fingerprint").chain(self.session.all("fingerprint")).peekable();
         if all.peek().is_none() {
             return Err(malformed("it has no a=fingerprint"));
         }
-        all.find_map(fingerprint).ok_or_else(|| malformed("it has no valid sha-256, sha-384 or sha-512 fingerprint"))
+        all.find_map(fingerprint).ok_or_else(|| malformed("it has no valid sha-256 fingerprint"))
     }
 
     /// Our role from the publisher's `a=setup` (RFC 8842 5.3; `actpass` where there is none).
@@ -167,18 +159,12 @@ impl Scope<'_> {
     }
 }
 
-fn fingerprint(value: &str) -> Option<Fingerprint> {
+fn fingerprint(value: &str) -> Option<String> {
     let (algorithm, hex) = value.split_once(' ')?;
-    let (algorithm, length) = match algorithm.to_ascii_lowercase().as_str() {
-        "sha-256" => ("sha-256", 32),
-        "sha-384" => ("sha-384", 48),
-        "sha-512" => ("sha-512", 64),
-        _ => return None,
-    };
     let value = hex.trim().to_ascii_uppercase();
     let byte = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
-    let valid = value.split(':').count() == length && value.split(':').all(byte);
-    valid.then_some(Fingerprint { algorithm, value })
+    let valid = algorithm.eq_ignore_ascii_case("sha-256") && value.split(':').count() == 32;
+    (valid && value.split(':').all(byte)).then_some(value)
 }
 
 /// The rules between sections.

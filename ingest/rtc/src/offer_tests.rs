@@ -124,8 +124,11 @@ fn packetization_mode_0_is_taken_where_there_is_no_other() {
 
 #[test]
 fn an_extra_fingerprint_and_an_unknown_one_do_no_harm() {
-    let text = OBS.replace("a=fingerprint", "a=fingerprint:md5 00:11\na=fingerprint");
-    assert_eq!(offer(&text).fingerprint, offer(OBS).fingerprint);
+    let long = vec!["AB"; 64].join(":");
+    for other in ["md5 00:11", "sha-256 zz", &format!("sha-512 {long}")] {
+        let text = OBS.replace("a=fingerprint", &format!("a=fingerprint:{other}\na=fingerprint"));
+        assert_eq!(offer(&text).fingerprint, offer(OBS).fingerprint);
+    }
 }
 
 /// One section alone needs no BUNDLE group.
@@ -153,6 +156,7 @@ fn what_is_no_offer_is_malformed() {
         ("a=ice-ufrag:wMGd", "a=ice-ufrag:w Gd"),
         ("a=ice-pwd:OHt3BLm8Z3oCKz1jFGxVgZ\n", ""),
         ("a=fingerprint:sha-256 ", "a=fingerprint:md5 "),
+        ("a=fingerprint:sha-256 ", "a=fingerprint:sha-384 "),
         ("a=fingerprint:sha-256 01:", "a=fingerprint:sha-256 "),
         ("a=fingerprint:sha-256 01:", "a=fingerprint:sha-256 xy:"),
         ("a=mid:0\n", ""),
