@@ -16,8 +16,10 @@ POLLING_MS = 200
 
 ARGUMENTS = [
     "--no-sandbox",
-    "--use-fake-device-for-media-stream",
+    "--use-fake-device-for-media-stream=device-count=3",
     "--use-fake-ui-for-media-stream",
+    # Screens are picked by themselves, too.
+    "--auto-select-desktop-capture-source=Entire screen",
     "--autoplay-policy=no-user-gesture-required",
     # A tab in the background is slowed down; ours are watched by tests.
     "--disable-background-timer-throttling",
@@ -28,9 +30,9 @@ ARGUMENTS = [
 
 
 @contextmanager
-def chromium():
+def chromium(arguments=()):
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=tools.chromium(), args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=tools.chromium(), args=[*ARGUMENTS, *arguments])
         try:
             yield browser
         finally:
@@ -168,7 +170,7 @@ class Session:
 
 
 @contextmanager
-def session():
-    """A browser and the server of the tests' own pages."""
-    with pages(ROOT / "e2e/publishers") as base, chromium() as browser:
+def session(arguments=()):
+    """A browser with these arguments besides, and the server of the tests' own pages."""
+    with pages(ROOT / "e2e/publishers") as base, chromium(arguments) as browser:
         yield Session(browser, base)

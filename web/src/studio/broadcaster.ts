@@ -27,6 +27,8 @@ export interface Surroundings {
   readonly channel: () => string;
   readonly settings: () => Settings;
   readonly tracks: () => Tracks;
+  /** Called before each connection: what viewers see until then is not ours. */
+  readonly prepare: (signal: AbortSignal) => Promise<void>;
   /** Why the server ended it, or null where it did not: asked when a connection is lost. */
   readonly diagnose: (signal: AbortSignal) => Promise<Trouble | null>;
   /** No other tab of this browser is live on the channel, nor will be while `signal` is not aborted. */
@@ -62,6 +64,11 @@ export class Broadcaster {
   /** The browser says that the network is back. */
   online(): void {
     if (this.retryAtMs !== null) this.dispatch({ type: 'online' });
+  }
+
+  /** Viewers see another publisher. */
+  replaced(): void {
+    this.dispatch({ type: 'lost', trouble: trouble('replaced') });
   }
 
   /** Other tracks or settings: the connection stays. */
@@ -130,7 +137,7 @@ export class Broadcaster {
     let asked: Asked = 'token';
     try {
       if (!(await this.claim())) throw new OtherTab();
-      const token = await makePublishToken(this.around.channel(), signal);
+      const [token] = await Promise.all([makePublishToken(this.around.channel(), signal), this.around.prepare(signal)]);
       asked = 'offer';
       const settings = this.around.settings();
       const connection = new Connection(this.around.tracks(), settings, this.events(signal));
@@ -174,8 +181,9 @@ export class Broadcaster {
     this.dispatch({ type: 'interrupted' });
     clearTimeout(this.timer);
     const { signal } = this.attempt;
+    const otherwise = trouble(this.connectedAtMs === null ? 'media' : 'interrupted');
     const why = await this.around.diagnose(signal).catch(() => null);
-    if (!signal.aborted) this.dispatch({ type: 'lost', trouble: why ?? trouble('interrupted') });
+    if (!signal.aborted) this.dispatch({ type: 'lost', trouble: why ?? otherwise });
   }
 
   private async read(): Promise<void> {

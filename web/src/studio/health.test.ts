@@ -63,6 +63,7 @@ describe('health', () => {
 
   it('is poor when nothing leaves', () => {
     expect(verdict({ bytes: 0 })).toBe('poor nothingSent');
+    expect(verdict({ framesPerSecond: null, framesEncoded: 0 })).toBe('poor noPictures');
   });
 
   it('counts pictures that were not encoded', () => {

@@ -28,7 +28,7 @@ export type Limit = 'none' | 'cpu' | 'bandwidth' | 'other';
 export type Grade = 'good' | 'fair' | 'poor';
 
 /** Why it is not better. */
-export type Reason = 'nothingSent' | 'loss' | 'bandwidth' | 'cpu' | 'fewPictures' | 'delay' | null;
+export type Reason = 'nothingSent' | 'noPictures' | 'loss' | 'bandwidth' | 'cpu' | 'fewPictures' | 'delay' | null;
 
 export interface Health {
   readonly grade: Grade;
@@ -89,6 +89,7 @@ function verdict(figures: Figures, wish: Wish): Pick<Health, 'grade' | 'reason'>
   const { lossShare, framesPerSecond, limitedBy, bitsPerSecond, roundTripMs } = figures;
   const pictures = framesPerSecond / wish.framesPerSecond;
   if (bitsPerSecond === 0) return { grade: 'poor', reason: 'nothingSent' };
+  if (framesPerSecond === 0) return { grade: 'poor', reason: 'noPictures' };
   if (lossShare >= LOSS_POOR) return { grade: 'poor', reason: 'loss' };
   if (wish.growing && limitedBy !== 'cpu') return { grade: 'good', reason: null };
   if (pictures < PICTURES_POOR) return { grade: 'poor', reason: limitReason(limitedBy) ?? 'fewPictures' };

@@ -60,6 +60,8 @@ export class Studio {
   private readonly sources: Sources;
   private readonly broadcaster: Broadcaster;
   private readonly resumes: boolean;
+  /** The broadcast that was on the channel before ours. */
+  private before: string | null = null;
   private onAirTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -82,6 +84,7 @@ export class Studio {
       channel: () => this.view.channel ?? '',
       settings: () => this.view.settings,
       tracks: () => this.sources.tracks(),
+      prepare: (signal) => this.prepare(signal),
       diagnose: (signal) => this.diagnose(signal),
       claim,
       changed: () => { this.published(); },
@@ -209,9 +212,19 @@ export class Studio {
 
   private async askAir(channel: string): Promise<void> {
     const state = await fetchState(channel, this.stopped.signal).catch(() => null);
-    if (state === null || this.view.publish.phase !== 'live') return;
-    this.show({ onAir: state.kind === 'live' ? state.broadcast.id : null });
     this.keep();
+    if (state?.kind !== 'live' || this.view.publish.phase !== 'live') return;
+    const { id } = state.broadcast;
+    const { onAir } = this.view;
+    if (onAir === null && id !== this.before) this.show({ onAir: id });
+    else if (onAir !== null && id !== onAir) this.broadcaster.replaced();
+  }
+
+  /** Notes what is on the channel now, so that what comes next is known as ours. */
+  private async prepare(signal: AbortSignal): Promise<void> {
+    const state = await fetchState(this.view.channel ?? '', signal);
+    this.before = state.kind === 'live' ? state.broadcast.id : null;
+    this.show({ onAir: null });
   }
 
   /** Did the server, or another publisher, want this end? */
@@ -220,7 +233,8 @@ export class Studio {
     if (channel === null) return null;
     const signal = AbortSignal.any([attempt, AbortSignal.timeout(DIAGNOSE_MS_MAX)]);
     const [state, told] = await Promise.all([fetchState(channel, signal), fetchChannel(channel, signal)]);
-    if (state.kind === 'live' && onAir !== null && state.broadcast.id !== onAir) return trouble('replaced');
+    const isOthers = (id: string): boolean => id !== onAir && id !== this.before;
+    if (state.kind === 'live' && onAir !== null && isOthers(state.broadcast.id)) return trouble('replaced');
     const { lastEnd } = told;
     return lastEnd !== null && lastEnd.broadcast === onAir && ORDERED.has(lastEnd.reason) ? trouble('endedByServer') : null;
   }

@@ -11,8 +11,8 @@ import styles from './Obs.module.css';
 const words = strings.studio.obs;
 const TOLD_MS = 2_500;
 
-/** Copies `text` at one click, and says whether that worked. */
-export function Copy({ text, label }: { readonly text: string; readonly label: string }) {
+/** Copies `text` at one click, and says whether that worked. `what` names it for screen readers. */
+export function Copy({ text, what }: { readonly text: string; readonly what: string }) {
   const [told, setTold] = useState<'nothing' | 'copied' | 'failed'>('nothing');
 
   useEffect(() => {
@@ -31,10 +31,11 @@ export function Copy({ text, label }: { readonly text: string; readonly label: s
   };
   return (
     <>
-      <Button kind="quiet" aria-label={label} onClick={copy}>
+      <Button kind="quiet" onClick={copy}>
         <span className={styles.copy}>
           <Icon name={told === 'copied' ? 'done' : 'copy'} />
           {told === 'copied' ? words.copied : words.copy}
+          <span className="visuallyHidden">{what}</span>
         </span>
       </Button>
       <span className={told === 'failed' ? styles.problem : 'visuallyHidden'} role="status">

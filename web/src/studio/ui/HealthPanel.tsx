@@ -29,7 +29,7 @@ export function HealthPanel({ view }: { readonly view: StudioView }) {
       <p className="visuallyHidden" role="status">
         {grade === null ? '' : `${words.title}: ${words.grade[grade]}. ${sentence}`}
       </p>
-      <dl className={styles.figures}>
+      <dl className={styles.figures} data-known={isLive}>
         {figures(isLive ? health : null).map(([name, value]) => (
           <div key={name} className={styles.figure}>
             <dt>{name}</dt>

@@ -58,7 +58,8 @@ function Said({ view }: { readonly view: StudioView }) {
   );
 }
 
-function hint({ publish, onAir, sources }: StudioView): string {
+function hint({ publish, onAir, sources, waitsForScreen }: StudioView): string {
+  if (waitsForScreen) return words.hint.waitsForScreen;
   if (publish.phase === 'live') return onAir === null ? words.hint.starting : words.hint.onAir;
   if (publish.phase === 'ready' && sources.picture.is !== 'running') return words.needsPicture;
   return words.hint[publish.phase];

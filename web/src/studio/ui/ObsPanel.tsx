@@ -38,7 +38,7 @@ export function ObsPanel({ channel }: { readonly channel: string }) {
               <code className={styles.code} data-obs="server">
                 {server}
               </code>
-              <Copy text={server} label={words.copyServer} />
+              <Copy text={server} what={words.copyServer} />
             </dd>
             <dt>{words.key}</dt>
             <dd className={styles.value}>
@@ -102,7 +102,7 @@ function Secret({ made }: { readonly made: NewKey }) {
         <Button kind="quiet" aria-pressed={shown} onClick={() => { setShown(!shown); }}>
           {shown ? words.hide : words.show}
         </Button>
-        <Copy text={made.secret} label={words.copyKey} />
+        <Copy text={made.secret} what={words.copyKey} />
       </div>
       <p className={styles.onlyNow} role="status">
         {words.onlyNow}

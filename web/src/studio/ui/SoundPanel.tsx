@@ -27,7 +27,7 @@ export function SoundPanel({ studio, view }: Props) {
   const withMicrophone = settings.withMicrophone === true;
   return (
     <Card title={words.title}>
-      {sources.soundHeld && <Told title={words.held} hint={words.heldHint} action={words.heldButton} act={() => { studio.touched(); }} />}
+      {sources.soundHeld && <Told title={words.held} hint={sources.microphone.is === 'running' ? words.heldWithMicrophone : words.heldHint} action={words.heldButton} act={() => { studio.touched(); }} />}
       <Select
         label={words.microphone}
         value={withMicrophone ? (settings.microphone ?? sources.microphoneInUse ?? ANY) : NONE}
