@@ -16,6 +16,15 @@ const MAX_KBPS: u32 = 6_000;
 /// What a browser's sound is coded with, in bit/s: transparent stereo, as it is coded once more.
 const OPUS_BPS: u32 = 128_000;
 
+/// How much of ICE an end does (RFC 8445 2.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ice {
+    /// It checks too, and asks for consent to go on.
+    Full,
+    /// It answers, and checks only the ways on which it was asked: enough where it has public addresses.
+    Lite,
+}
+
 /// Our end of the transport.
 #[derive(Debug)]
 pub(crate) struct Local<'a> {
@@ -27,6 +36,8 @@ pub(crate) struct Local<'a> {
     pub(crate) fingerprint: &'a str,
     /// Where we can be reached over UDP, the best first.
     pub(crate) candidates: &'a [SocketAddr],
+    /// How much of ICE we do.
+    pub(crate) ice: Ice,
     /// A number for the `o=` line (RFC 8866 5.2).
     pub(crate) session: u32,
 }
@@ -34,6 +45,9 @@ pub(crate) struct Local<'a> {
 /// The answer: every section `recvonly`, all candidates inside (RFC 9725 4.2, 4.3.2, 4.4).
 pub(crate) fn answer(offer: &Offer, local: &Local<'_>) -> String {
     let mut sdp = head(offer, local.session);
+    if local.ice == Ice::Lite {
+        line(&mut sdp, "a=ice-lite");
+    }
     let setup = match offer.role {
         DtlsRole::Client => "active",
         DtlsRole::Server => "passive",

@@ -5,10 +5,20 @@ const FFMPEG: &str = include_str!("../tests/offers/ffmpeg.sdp");
 const CHROMIUM: &str = include_str!("../tests/offers/chromium.sdp");
 
 fn answered(text: &str) -> String {
+    answered_by(text, Ice::Full)
+}
+
+fn answered_by(text: &str, ice: Ice) -> String {
     let candidates = ["203.0.113.7:8189", "[2001:db8::7]:8189"];
     let candidates = candidates.map(|address| address.parse().expect("an address"));
-    let local =
-        Local { ufrag: "ourufrag", password: "ourpassword", fingerprint: "AA:BB", candidates: &candidates, session: 7 };
+    let local = Local {
+        ufrag: "ourufrag",
+        password: "ourpassword",
+        fingerprint: "AA:BB",
+        candidates: &candidates,
+        ice,
+        session: 7,
+    };
     answer(&Offer::parse(text).expect("a good offer"), &local)
 }
 
@@ -120,4 +130,13 @@ fn the_inner_offer_declares_two_sources_where_the_publisher_declares_one_or_none
         let sources: Vec<_> = again.sections.iter().map(|section| section.ssrc).collect();
         assert!(sources.iter().all(Option::is_some) && sources[0] != sources[1], "{sources:?}");
     }
+}
+
+/// RFC 8839 5.3: for the whole session.
+#[test]
+fn ice_lite_is_said_before_all_sections_or_not_at_all() {
+    let answer = answered_by(OBS, Ice::Lite);
+    let (session, sections) = answer.split_once("m=").expect("a section");
+    assert!(session.contains("a=ice-lite\r\n") && !sections.contains("ice-lite"));
+    assert!(!answered(OBS).contains("ice-lite"));
 }

@@ -25,7 +25,7 @@ use webrtc::peer_connection::{
     SettingEngineBuilder,
 };
 
-use crate::answer::{Local, answer, inner_offer, inner_parameters};
+use crate::answer::{Ice, Local, answer, inner_offer, inner_parameters};
 use crate::bound::Bound;
 use crate::chain::Link;
 use crate::crypto::provider;
@@ -68,7 +68,8 @@ pub struct EndpointConfig {
     /// The UDP address to listen on, for all sessions. An IPv6 wildcard takes IPv4 too.
     pub listen: SocketAddr,
     /// The addresses that publishers are told, the best first. When empty, that of `listen`, or
-    /// those of the machine's interfaces if that is a wildcard.
+    /// those of the machine's interfaces if that is a wildcard. Otherwise they are taken for public, and
+    /// the port does ICE-lite (RFC 8445 2.5): publishers check and choose.
     pub announce: Vec<IpAddr>,
 }
 
@@ -85,6 +86,7 @@ struct Inner {
     certificate: RTCCertificate,
     fingerprint: String,
     candidates: Vec<SocketAddr>,
+    ice: Ice,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -114,10 +116,11 @@ impl Endpoint {
             .map(|own| own.value.to_ascii_uppercase())
             .ok_or_else(|| io::Error::other("the certificate has no fingerprint"))?;
         let candidates = candidates(mux.local_addr(), &config.announce)?;
+        let ice = if config.announce.is_empty() { Ice::Full } else { Ice::Lite };
         let mut tasks = JoinSet::new();
         let port = Arc::clone(&mux);
         tasks.spawn(async move { port.run(&reader).await });
-        Ok(Self(Arc::new(Inner { mux, tasks: Mutex::new(tasks), crypto, certificate, fingerprint, candidates })))
+        Ok(Self(Arc::new(Inner { mux, tasks: Mutex::new(tasks), crypto, certificate, fingerprint, candidates, ice })))
     }
 
     /// The address that the port is bound to.
@@ -151,6 +154,7 @@ impl Endpoint {
                 password: &password,
                 fingerprint: &self.0.fingerprint,
                 candidates: &self.0.candidates,
+                ice: self.0.ice,
                 session: rand::random(),
             },
         );
@@ -208,6 +212,7 @@ impl Endpoint {
             .with_crypto_provider(Arc::clone(&self.0.crypto))
             .with_ice_credentials(ufrag.to_owned(), password.to_owned())
             .with_ice_timeouts(Some(DISCONNECTED), Some(FAILED), Some(KEEPALIVE))
+            .with_lite(self.0.ice == Ice::Lite)
             .with_include_loopback_candidate(true)
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .with_answering_dtls_role(role)

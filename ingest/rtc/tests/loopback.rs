@@ -18,6 +18,13 @@ async fn endpoint() -> Endpoint {
     Endpoint::bind(config).await.expect("a free port")
 }
 
+/// As on a machine with a public address.
+async fn lite_endpoint(listen: &str, announced: &str) -> Endpoint {
+    let announce = vec![announced.parse().expect("an address")];
+    let config = EndpointConfig { listen: listen.parse().expect("an address"), announce };
+    Endpoint::bind(config).await.expect("a free port")
+}
+
 /// A publisher and its reader, both connected. `edit` may change the offer on its way.
 async fn pair(endpoint: &Endpoint, edit: fn(String) -> String) -> (Sender, Box<dyn Receiver>, String) {
     let (sender, offer) = Sender::offer().await.expect("an offer");
@@ -277,8 +284,16 @@ async fn a_keyframe_request_reaches_a_publisher_that_declares_no_sources() {
 /// Another port for the same publisher, as after a NAT's rebinding or a change of network (RFC 8445 7.3.1.3).
 #[tokio::test]
 async fn media_goes_on_from_another_address_of_the_publisher() {
-    let endpoint = endpoint().await;
-    let (mut sender, mut receiver, relay) = relayed(&endpoint, as_offered).await;
+    media_follows(&endpoint().await).await;
+}
+
+#[tokio::test]
+async fn media_goes_on_from_another_address_under_ice_lite_too() {
+    media_follows(&lite_endpoint("127.0.0.1:0", "127.0.0.1").await).await;
+}
+
+async fn media_follows(endpoint: &Endpoint) {
+    let (mut sender, mut receiver, relay) = relayed(endpoint, as_offered).await;
     let video = track(&*receiver, TrackKind::Video);
     sender.send_audio(&sound(0)).await.expect("sent");
     assert!(matches!(next(&mut receiver).await, PeerEvent::Rtp(_)));
@@ -457,9 +472,7 @@ async fn a_passive_offer_is_answered_active_and_connects() {
 #[tokio::test]
 async fn a_port_for_both_ip_versions_takes_publishers_of_both() {
     for announced in ["127.0.0.1", "::1"] {
-        let announce = vec![announced.parse().expect("an address")];
-        let config = EndpointConfig { listen: "[::]:0".parse().expect("an address"), announce };
-        let endpoint = Endpoint::bind(config).await.expect("a free port");
+        let endpoint = lite_endpoint("[::]:0", announced).await;
         let (mut sender, mut receiver, _) = pair(&endpoint, as_offered).await;
         sender.send_audio(&sound(0)).await.expect("sent");
         assert!(matches!(next(&mut receiver).await, PeerEvent::Rtp(_)), "{announced}");
@@ -468,8 +481,16 @@ async fn a_port_for_both_ip_versions_takes_publishers_of_both() {
 
 #[tokio::test]
 async fn the_round_trip_time_becomes_known() {
-    let endpoint = endpoint().await;
-    let (mut sender, mut receiver, _) = pair(&endpoint, as_offered).await;
+    round_trip_is_measured(&endpoint().await).await;
+}
+
+#[tokio::test]
+async fn the_round_trip_time_becomes_known_under_ice_lite_too() {
+    round_trip_is_measured(&lite_endpoint("127.0.0.1:0", "127.0.0.1").await).await;
+}
+
+async fn round_trip_is_measured(endpoint: &Endpoint) {
+    let (mut sender, mut receiver, _) = pair(endpoint, as_offered).await;
     let mut ticks = tokio::time::interval(Duration::from_millis(20));
     let known = async {
         while receiver.round_trip().is_none() {
