@@ -69,12 +69,12 @@ class Publisher:
                 print(error)
 
 
-def headwater(whip, key, duration=None, size=f"{WIDTH}x{HEIGHT}", fps=RATE):
+def headwater(whip, key, duration=None, size=f"{WIDTH}x{HEIGHT}", fps=RATE, env=None):
     """Our own: `headwater publish`."""
     command = [server.binary(), "publish", "--whip", whip, "--size", size, "--fps", fps]
     if duration:
         command += ["--duration", duration]
-    return Publisher("publish", command, {"HEADWATER_KEY": key})
+    return Publisher("publish", command, {"HEADWATER_KEY": key} | (env or {}))
 
 
 def ffmpeg(whip, key, dtls_role="passive"):

@@ -25,6 +25,10 @@ def node():
     return need("node", ROOT / ".local/bin/node")
 
 
+def nginx():
+    return need("nginx", ROOT / ".local/nginx/usr/sbin/nginx", "/usr/sbin/nginx")
+
+
 def chromium():
     return need("chromium")
 

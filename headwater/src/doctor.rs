@@ -36,6 +36,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Exit> {
     }
     match checks.into_iter().find_map(|(name, finding)| finding.err().map(|wrong| (name, wrong))) {
         None => Ok(()),
+        // As `serve` has it: the files are part of the configuration.
+        Some((name @ "tls", wrong)) => Err(Exit::Usage(format!("{name}: {wrong}"))),
         Some((name, wrong)) => Err(Exit::Unavailable(format!("{name}: {wrong}"))),
     }
 }

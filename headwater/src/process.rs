@@ -1,9 +1,9 @@
 //! What operators see of the process itself: its build, its memory and descriptors, its runtime.
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use prometheus::{IntGauge, Opts, Registry};
 use tokio::runtime::Handle;
 
