@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -21,8 +22,7 @@ use super::route::Route;
 /// The longest path and query together, in bytes. The origin has a shorter limit of its own.
 const URI_BYTES_MAX: usize = 8 * 1024;
 
-/// The parts behind the public port. Cloning is cheap.
-#[derive(Clone)]
+/// The parts behind the public port.
 pub(crate) struct Public {
     /// Viewers: `/live/…`.
     pub(crate) origin: Origin,
@@ -40,9 +40,9 @@ pub(crate) struct Public {
 
 impl Public {
     /// Answers one request. Viewers go straight to the origin: theirs is the hot path.
-    pub(crate) async fn handle(self, request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let method = request.method().clone();
-        let metrics = self.metrics.clone();
+        let metrics = &self.metrics;
         let (route, response) = match refused(&request) {
             Some((limit, response)) => {
                 metrics.limited(limit);
@@ -55,12 +55,12 @@ impl Public {
                 (route, response)
             }
         };
-        count_limits(route, response.status(), &metrics);
+        count_limits(route, response.status(), metrics);
         metrics.answered(route, &method, response.status());
         response
     }
 
-    async fn live(self, route: Route, request: Request<Incoming>) -> Response<Body> {
+    async fn live(&self, route: Route, request: Request<Incoming>) -> Response<Body> {
         self.count_viewer(&request);
         let began = Instant::now();
         let mut answer = pin!(self.origin.handle(request));
@@ -76,14 +76,14 @@ impl Public {
         response.map(Body::new)
     }
 
-    async fn other(self, route: Route, request: Request<Incoming>) -> Response<Body> {
+    async fn other(&self, route: Route, request: Request<Incoming>) -> Response<Body> {
         let router = match route {
-            Route::Whip => self.whip,
-            Route::Api => self.api,
-            _ => self.pages,
+            Route::Whip => &self.whip,
+            Route::Api => &self.api,
+            _ => &self.pages,
         };
         let began = Instant::now();
-        let response = match router.oneshot(request.map(Body::new)).await {
+        let response = match router.clone().oneshot(request.map(Body::new)).await {
             Ok(response) => response,
             Err(never) => match never {},
         };

@@ -48,6 +48,11 @@ impl Route {
         Self::Other,
     ];
 
+    /// Its place in [`Route::ALL`].
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+
     /// Its label.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

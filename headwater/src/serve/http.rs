@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use prometheus::Registry;
 use tokio::signal::unix::Signal;
@@ -84,7 +85,8 @@ impl HttpPorts {
     pub(super) fn start(self, parts: Public, hangup: Signal, fallen: &CancellationToken) -> io::Result<Vec<Part>> {
         let Self { public, redirect, reloader, .. } = self;
         let port = public.address()?.port();
-        let answer = move |request| parts.clone().handle(request);
+        let parts = Arc::new(parts);
+        let answer = move |request| Arc::clone(&parts).handle(request);
         let mut started = vec![Part::start("viewers", fallen, |cancel| public.run(cancel, answer))];
         if let Some((redirect, metrics)) = redirect {
             let answer = move |request| std::future::ready(redirect::answer(&request, port, &metrics));
