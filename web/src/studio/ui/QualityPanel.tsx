@@ -21,7 +21,7 @@ export function QualityPanel({ studio, view }: Props) {
   const find = <T,>(values: readonly T[], text: string): T | undefined => values.find((value) => String(value) === text);
   return (
     <Card title={words.title}>
-      <div className={styles.pair}>
+      <div className={styles.choices}>
         <Select
           label={words.size}
           value={String(settings.height)}
@@ -34,22 +34,22 @@ export function QualityPanel({ studio, view }: Props) {
           choices={FRAME_RATES.map((rate) => ({ value: String(rate), label: words.frames(rate) }))}
           onChoose={(text) => { studio.choose({ frameRate: find(FRAME_RATES, text) ?? settings.frameRate }); }}
         />
+        <Select
+          label={words.bitrate}
+          value={settings.bitrate === null ? AUTOMATIC : String(settings.bitrate)}
+          choices={[
+            { value: AUTOMATIC, label: words.automatic(automatic) },
+            ...BITRATES.map((bitrate) => ({ value: String(bitrate), label: bitrateWords(bitrate * 1_000) })),
+          ]}
+          onChoose={(text) => { studio.choose({ bitrate: find(BITRATES, text) ?? null }); }}
+        />
+        <Select
+          label={words.preference}
+          value={settings.preference}
+          choices={PREFERENCES.map((preference) => ({ value: preference, label: words.preferences[preference] }))}
+          onChoose={(text) => { studio.choose({ preference: find(PREFERENCES, text) ?? settings.preference }); }}
+        />
       </div>
-      <Select
-        label={words.bitrate}
-        value={settings.bitrate === null ? AUTOMATIC : String(settings.bitrate)}
-        choices={[
-          { value: AUTOMATIC, label: words.automatic(automatic) },
-          ...BITRATES.map((bitrate) => ({ value: String(bitrate), label: bitrateWords(bitrate * 1_000) })),
-        ]}
-        onChoose={(text) => { studio.choose({ bitrate: find(BITRATES, text) ?? null }); }}
-      />
-      <Select
-        label={words.preference}
-        value={settings.preference}
-        choices={PREFERENCES.map((preference) => ({ value: preference, label: words.preferences[preference] }))}
-        onChoose={(text) => { studio.choose({ preference: find(PREFERENCES, text) ?? settings.preference }); }}
-      />
     </Card>
   );
 }

@@ -71,8 +71,8 @@ function Live({ account, signOut }: Props) {
           <div className={styles.side}>
             <PicturePanel studio={studio} view={view} />
             <SoundPanel studio={studio} view={view} />
-            <QualityPanel studio={studio} view={view} />
           </div>
+          <QualityPanel studio={studio} view={view} />
         </div>
       )}
       {channel !== null && <ObsPanel key={channel} channel={channel} />}
