@@ -13,8 +13,12 @@ use packager_transcode::encoder;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
+
+mod media;
+
 use crate::http::proxies::Network;
 use crate::http::tls::Files;
+pub(crate) use media::Media;
 
 /// The whole configuration. Each key may stand in the TOML file as `[section] key = value`, or in
 /// the environment as `HEADWATER_SECTION__KEY`.
@@ -85,18 +89,6 @@ impl Tls {
         let age = self.hsts_max_age_s;
         (age > 0).then(|| HeaderValue::try_from(format!("max-age={age}")).ok()).flatten()
     }
-}
-
-/// WebRTC media.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Media {
-    /// Address and port of the UDP socket of all sessions; unset means `http.listen`'s address and port
-    /// 8189, or any free port where `http.listen` takes any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) listen: Option<SocketAddr>,
-    /// Public addresses to announce in answers, where they differ from the listening one.
-    pub(crate) announce: Vec<IpAddr>,
 }
 
 /// Metrics and health.
@@ -231,7 +223,7 @@ impl Default for Config {
                 trusted_proxies: Vec::new(),
                 tls: Tls::default(),
             },
-            media: Media { listen: None, announce: Vec::new() },
+            media: Media::default(),
             ops: Ops { listen: None },
             database: Database { url: None, direct_url: None, pooled: false, bin_dir: None, connections_max: 16 },
             transcode: Transcode {
@@ -307,6 +299,7 @@ impl Config {
             return refuse("limits.connections_per_address", "must be at least 1");
         }
         self.check_tls()?;
+        self.media.ice_servers().map_err(|reason| format!("config: media.ice_servers: {reason}"))?;
         if !(1..=200).contains(&self.database.connections_max) {
             return refuse("database.connections_max", "must be 1 to 200");
         }
@@ -428,6 +421,19 @@ mod tests {
         assert_eq!((config.media_listen().port(), config.ops_listen().port()), (0, 0));
         let config = load("[http]\nlisten = \"127.0.0.1:0\"\n[ops]\nlisten = \"127.0.0.1:7\"").unwrap();
         assert_eq!(config.ops_listen().port(), 7);
+    }
+
+    #[test]
+    fn ice_servers_are_checked_and_their_passwords_not_shown() {
+        let load = |servers: &str| load(&format!("[media]\nice_servers = [{servers}]"));
+        let turn = r#"{ url = "stun:a" }, { url = "turn:b", username = "u", credential = "secret" }"#;
+        let config = load(turn).unwrap();
+        assert_eq!(config.media.ice_servers().unwrap().len(), 2);
+        assert!(!format!("{config:?}").contains("secret"));
+        let refused = load(r#"{ url = "stun:a" }, { url = "turn:b", credential = "secret" }"#).unwrap_err();
+        assert!(refused.contains("media.ice_servers: number 2: ") && !refused.contains("secret"), "{refused}");
+        assert!(load(r#"{ url = "http://a" }"#).is_err());
+        assert!(load(&[r#"{ url = "stun:a" }"#; 9].join(", ")).unwrap_err().contains("at most 8"));
     }
 
     #[test]

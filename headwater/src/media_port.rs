@@ -19,6 +19,8 @@ pub(crate) fn register(counters: Arc<Counters>, registry: &Registry) -> Result<(
         queue_full: counter("queue_full", "Datagrams dropped because their session does not keep up")?,
         events_dropped: counter("events_dropped", "Packets and reports dropped because their reader does not keep up")?,
         send_failed: counter("send_failed", "Datagrams that the system would not send")?,
+        moves: counter("moves", "Times that a connected publisher went on from another address")?,
+        unconnected: counter("unconnected", "Peer connections given up because they never came up")?,
         open_peers: IntGauge::new("headwater_media_port_open_peers", "Peer connections that are open now")?,
         counters,
     };
@@ -36,11 +38,13 @@ struct MediaPort {
     queue_full: IntCounter,
     events_dropped: IntCounter,
     send_failed: IntCounter,
+    moves: IntCounter,
+    unconnected: IntCounter,
     open_peers: IntGauge,
 }
 
 impl MediaPort {
-    fn counters(&self) -> [(&IntCounter, &AtomicU64); 5] {
+    fn counters(&self) -> [(&IntCounter, &AtomicU64); 7] {
         let counters = &self.counters;
         [
             (&self.datagrams, &counters.datagrams),
@@ -48,6 +52,8 @@ impl MediaPort {
             (&self.queue_full, &counters.queue_full),
             (&self.events_dropped, &counters.events_dropped),
             (&self.send_failed, &counters.send_failed),
+            (&self.moves, &counters.moves),
+            (&self.unconnected, &counters.unconnected),
         ]
     }
 }

@@ -101,6 +101,7 @@ async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate
     let limits = whip::Limits { sessions: config.limits.sessions_max, ..whip::Limits::default() };
     let whip =
         Whip::new(Arc::new(endpoint), Arc::new(control.clone()), arrived, limits, &registry).map_err(Exit::software)?;
+    let whip = whip.with_ice_servers(config.media.ice_servers().map_err(Exit::Usage)?);
     let directory = Directory::new();
     let reports = Reports::default();
     let node = Node::new(config, directory.clone(), reports.clone(), &registry)?;

@@ -1,23 +1,24 @@
 //! The HTTP side of WHIP (RFC 9725 4): requests in, answers and refusals out.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, AUTHORIZATION, CONTENT_TYPE, LOCATION,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, AUTHORIZATION, CONTENT_TYPE, LINK, LOCATION,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::middleware::map_response;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use schema::api::{AdmitRequest, Protocol, PublishGrant};
 use schema::{SessionId, StreamKey};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::refusal::Refusal;
 use super::register::{KeyDigest, Opening};
@@ -39,8 +40,31 @@ pub fn router(whip: Whip) -> Router {
     Router::new()
         .route("/whip", endpoint)
         .route("/whip/sessions/{id}", session)
+        .layer(from_fn_with_state(whip.clone(), limit))
         .layer(map_response(allow_any_origin))
         .with_state(whip)
+}
+
+/// What changes something may be asked only so often from one address (RFC 9725 5).
+async fn limit(State(whip): State<Whip>, request: Request, next: Next) -> Response {
+    let changes = matches!(*request.method(), Method::POST | Method::PATCH | Method::DELETE);
+    let client = request.extensions().get::<ConnectInfo<SocketAddr>>().filter(|_| changes);
+    let taken = client.map_or(Ok(()), |ConnectInfo(client)| whip.shared.rates.take(client.ip(), Instant::now()));
+    match taken {
+        Ok(()) => next.run(request).await,
+        Err(wait) => {
+            let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+            refused(&whip, Refusal::TooOften { retry_after_s: seconds }).into_response()
+        }
+    }
+}
+
+/// Counts and logs a refusal on its way out.
+fn refused(whip: &Whip, refusal: Refusal) -> Refusal {
+    let (_, code) = refusal.status();
+    whip.shared.metrics.refused.with_label_values(&[code]).inc();
+    tracing::info!(code, reason = %refusal, "publisher refused");
+    refusal
 }
 
 /// `GET` and `HEAD`: success without content (RFC 9725 4.1).
@@ -51,6 +75,7 @@ async fn nothing() -> StatusCode {
 /// `OPTIONS`: what is accepted, without authorization, as a CORS preflight carries none (RFC 9725 4.2).
 async fn preflight(methods: &'static str) -> Response {
     let headers = [
+        (ALLOW, methods),
         (ACCESS_CONTROL_ALLOW_METHODS, methods),
         (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, if-match"),
         (ACCESS_CONTROL_MAX_AGE, "86400"),
@@ -76,14 +101,7 @@ async fn allow_any_origin(mut response: Response) -> Response {
 
 /// `POST /whip`: an offer in, an answer out (RFC 9725 4.2).
 async fn publish(State(whip): State<Whip>, request: Request) -> Result<Response, Refusal> {
-    let result = open(&whip, request).await;
-    if let Err(refusal) = &result {
-        let (_, code) = refusal.status();
-        let counter = &whip.shared.metrics.refused;
-        counter.with_label_values(&[code]).inc();
-        tracing::info!(code, reason = %refusal, "publisher refused");
-    }
-    result
+    open(&whip, request).await.map_err(|refusal| refused(&whip, refusal))
 }
 
 /// The checks in their order, the cheapest and least telling first; nothing is made before all pass.
@@ -101,7 +119,12 @@ async fn open(whip: &Whip, request: Request) -> Result<Response, Refusal> {
     let start = Start { id: id.clone(), grant, receiver, place, shared: Arc::clone(&whip.shared) };
     whip.shared.register.open(opening, |command| session::run(start, command))?;
     let headers = [(CONTENT_TYPE, SDP.to_owned()), (LOCATION, format!("/whip/sessions/{id}"))];
-    Ok((StatusCode::CREATED, headers, answer).into_response())
+    let mut response = (StatusCode::CREATED, headers, answer).into_response();
+    for server in whip.ice_servers.iter() {
+        // A line each: OBS takes only the first of a list.
+        response.headers_mut().append(LINK, server.link());
+    }
+    Ok(response)
 }
 
 /// `DELETE` of a session (RFC 9725 4.2). 200, as OBS takes 204 for a failure; `If-Match` is ignored.

@@ -19,16 +19,21 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use crate::feed::QueueLimits;
+use rate::Rates;
 use register::Register;
 
 mod http;
+mod ice_server;
 mod metrics;
+mod rate;
 mod refusal;
 mod register;
 mod session;
 
 pub use http::router;
+pub use ice_server::{IceServer, IceServerError};
 pub use metrics::Metrics;
+pub use rate::RequestRate;
 
 /// A future that can be named in a trait object.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -94,6 +99,8 @@ pub struct Limits {
     pub connect: Duration,
     /// The longest time without media once connected.
     pub silence: Duration,
+    /// How often one address may publish and end sessions (RFC 9725 5).
+    pub requests: RequestRate,
     /// The queue of each feed.
     pub queue: QueueLimits,
 }
@@ -108,6 +115,7 @@ impl Default for Limits {
             answer: Duration::from_millis(1_500),
             connect: Duration::from_secs(15),
             silence: Duration::from_secs(10),
+            requests: RequestRate { burst: 40, interval: Duration::from_millis(500) },
             queue: QueueLimits::default(),
         }
     }
@@ -131,6 +139,7 @@ pub struct Arrival {
 #[derive(Clone)]
 pub struct Whip {
     shared: Arc<Shared>,
+    ice_servers: Arc<[IceServer]>,
 }
 
 /// What all requests and sessions share.
@@ -141,6 +150,7 @@ struct Shared {
     limits: Limits,
     metrics: Metrics,
     register: Arc<Register>,
+    rates: Rates,
 }
 
 impl Whip {
@@ -163,8 +173,15 @@ impl Whip {
             limits,
             metrics: Metrics::new(registry)?,
             register: Register::new(limits.sessions),
+            rates: Rates::new(limits.requests),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), ice_servers: Arc::default() })
+    }
+
+    /// Tells publishers of STUN and TURN servers, by `Link` headers of the answer (RFC 9725 4.6).
+    #[must_use]
+    pub fn with_ice_servers(self, servers: Vec<IceServer>) -> Self {
+        Self { ice_servers: servers.into(), ..self }
     }
 
     /// Ends a session for the reason given; false if it is not open.

@@ -32,6 +32,8 @@ pub(super) enum Refusal {
     ShuttingDown,
     #[error("the server has no room for another session")]
     TooManySessions,
+    #[error("this address asks too often")]
+    TooOften { retry_after_s: u32 },
     #[error("the server did not answer the offer in time")]
     AnswerTimeout,
     #[error("there is no such session")]
@@ -65,6 +67,7 @@ impl Refusal {
             Self::Offer(OfferError::Internal(_)) => (S::INTERNAL_SERVER_ERROR, "internal"),
             Self::ShuttingDown => (S::SERVICE_UNAVAILABLE, "shutting_down"),
             Self::TooManySessions => (S::SERVICE_UNAVAILABLE, "sessions_too_many"),
+            Self::TooOften { .. } => (S::TOO_MANY_REQUESTS, "requests_too_many"),
             Self::AnswerTimeout => (S::SERVICE_UNAVAILABLE, "answer_timeout"),
             Self::SessionUnknown => (S::NOT_FOUND, "session_unknown"),
             Self::Method { .. } => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -86,7 +89,7 @@ impl Refusal {
             (_, StatusCode::UNAUTHORIZED) => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
             }
-            (Self::Admission(AdmitError::Unavailable { retry_after_s }), _) => {
+            (Self::Admission(AdmitError::Unavailable { retry_after_s }) | Self::TooOften { retry_after_s }, _) => {
                 Some((header::RETRY_AFTER, HeaderValue::from(*retry_after_s)))
             }
             (_, StatusCode::SERVICE_UNAVAILABLE) => Some((header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S))),

@@ -32,6 +32,7 @@ fn with_body(body: impl Into<Body>) -> Request<Body> {
     request
 }
 
+/// RFC 9725 4.2, 5: the session's URL tells nothing and cannot be guessed.
 #[tokio::test(start_paused = true)]
 async fn a_good_offer_is_answered_with_201_sdp_and_an_absolute_path() {
     let world = World::new();
@@ -47,6 +48,7 @@ async fn a_good_offer_is_answered_with_201_sdp_and_an_absolute_path() {
     assert_eq!(world.whip.sessions(), 1);
 }
 
+/// RFC 9725 4.2, 4.4
 #[tokio::test(start_paused = true)]
 async fn every_bad_request_has_its_status_and_code_and_makes_no_session() {
     let cases = [
@@ -86,6 +88,7 @@ async fn every_bad_request_has_its_status_and_code_and_makes_no_session() {
     assert_eq!(world.whip.sessions(), 0);
 }
 
+/// RFC 9110 8.3.1, 11.1
 #[tokio::test(start_paused = true)]
 async fn content_type_parameters_and_case_are_tolerated() {
     let world = World::new();
@@ -97,6 +100,7 @@ async fn content_type_parameters_and_case_are_tolerated() {
     assert_eq!(status, StatusCode::CREATED);
 }
 
+/// RFC 9725 5
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stalls_is_given_up_after_5_s() {
     let world = World::new();
@@ -108,6 +112,7 @@ async fn a_body_that_stalls_is_given_up_after_5_s() {
     assert_eq!(begin.elapsed(), Duration::from_secs(5));
 }
 
+/// RFC 9725 4.5, 4.7
 #[tokio::test(start_paused = true)]
 async fn a_401_carries_the_challenge_and_a_503_when_to_come_back() {
     let world = World::new();
@@ -137,6 +142,7 @@ async fn checks_come_in_their_order_and_a_bad_key_reaches_no_endpoint() {
     assert_eq!(world.offers(), 0);
 }
 
+/// RFC 9725 4.2, 4.6
 #[tokio::test(start_paused = true)]
 async fn a_preflight_needs_no_key_and_names_what_is_allowed() {
     let world = World::new();
@@ -145,6 +151,7 @@ async fn a_preflight_needs_no_key_and_names_what_is_allowed() {
         assert_eq!(response.status(), StatusCode::OK);
         let header = |name: &str| response.headers()[name].to_str().unwrap().to_lowercase();
         assert_eq!(header("accept-post"), "application/sdp");
+        assert!(header("allow").contains(&method.to_lowercase()) && !header("allow").contains("patch"));
         assert_eq!(header("access-control-allow-origin"), "*");
         assert!(header("access-control-allow-methods").contains(&method.to_lowercase()));
         for name in ["authorization", "content-type", "if-match"] {
@@ -158,6 +165,7 @@ async fn a_preflight_needs_no_key_and_names_what_is_allowed() {
     }
 }
 
+/// RFC 9725 4.1
 #[tokio::test(start_paused = true)]
 async fn get_and_head_succeed_without_content() {
     let world = World::new();
@@ -171,6 +179,7 @@ async fn get_and_head_succeed_without_content() {
     }
 }
 
+/// RFC 9110 15.5.6: neither trickle nor restart of ICE (RFC 9725 4.3).
 #[tokio::test(start_paused = true)]
 async fn a_patch_is_refused_with_the_methods_allowed() {
     let world = World::new();
@@ -182,6 +191,7 @@ async fn a_patch_is_refused_with_the_methods_allowed() {
     assert_eq!(world.whip.sessions(), 1);
 }
 
+/// RFC 9725 4.2, 4.3.1, 4.7
 #[tokio::test(start_paused = true)]
 async fn delete_ends_the_session_for_its_own_key_only_and_only_once() {
     let world = World::new();
@@ -215,6 +225,7 @@ async fn delete_takes_what_began_the_session_also_after_it_expired() {
     assert_eq!(publisher.asked(), [Asked::Closed]);
 }
 
+/// RFC 9725 4.5
 #[tokio::test(start_paused = true)]
 async fn one_session_too_many_is_refused_and_room_comes_back() {
     let limits = Limits { sessions: 1, ..Limits::default() };
@@ -244,4 +255,57 @@ async fn refusals_are_counted_by_code() {
     world.ask(post("sk_nobody", "audio")).await;
     let refused = &world.whip.shared.metrics.refused;
     assert_eq!(refused.with_label_values(&["key_unknown"]).get(), 1);
+}
+
+/// RFC 9725 4.6; a line each, as OBS reads only the first of a list.
+#[tokio::test(start_paused = true)]
+async fn ice_servers_stand_in_the_answer_one_line_each_and_in_no_preflight() {
+    let mut world = World::new();
+    let stun = IceServer::new("stun:stun.example.net", None, None).unwrap();
+    let turn = IceServer::new("turn:turn.example.net", Some("user"), Some("pass")).unwrap();
+    world.router = router(world.whip.clone().with_ice_servers(vec![stun, turn]));
+    let response = world.ask(post(KEY, "audio video")).await;
+    let links: Vec<_> = response.headers().get_all(header::LINK).iter().map(|link| link.to_str().unwrap()).collect();
+    assert_eq!(links.len(), 2);
+    assert_eq!(links[0], "<stun:stun.example.net>; rel=\"ice-server\"");
+    assert!(links[1].starts_with("<turn:turn.example.net>; rel=\"ice-server\"; username=\"user\""));
+    let preflight = world.ask(request(Method::OPTIONS, "/whip")).await;
+    let refused = world.ask(post("sk_nobody", "audio")).await;
+    for response in [preflight, refused] {
+        assert!(!response.headers().contains_key(header::LINK));
+    }
+}
+
+fn from(address: &str, mut request: Request<Body>) -> Request<Body> {
+    let client: std::net::SocketAddr = address.parse().unwrap();
+    request.extensions_mut().insert(axum::extract::ConnectInfo(client));
+    request
+}
+
+/// RFC 9725 5
+#[tokio::test(start_paused = true)]
+async fn who_asks_too_often_is_told_when_to_come_back_and_others_go_on() {
+    let requests = RequestRate { burst: 3, interval: Duration::from_secs(2) };
+    let world = World::with(Limits { requests, ..Limits::default() }, 4);
+    let eve = "198.51.100.9:5000";
+    for _ in 0..2 {
+        assert_eq!(world.ask(from(eve, post("sk_nobody", "audio"))).await.status(), 401);
+    }
+    let unknown = delete("/whip/sessions/abc", KEY);
+    assert_eq!(world.ask(from(eve, unknown)).await.status(), 404);
+    for request in [post(KEY, "audio"), delete("/whip/sessions/abc", KEY), request(Method::PATCH, "/whip/sessions/abc")]
+    {
+        let response = world.ask(from(eve, request)).await;
+        assert_eq!(response.headers()[header::RETRY_AFTER], "3");
+        assert_eq!(response.headers()["access-control-allow-origin"], "*");
+        let problem = problem(response).await;
+        assert_eq!((problem.status, problem.code.as_str()), (429, "requests_too_many"));
+    }
+    assert_eq!(world.offers(), 0);
+    let harmless = world.ask(from(eve, request(Method::OPTIONS, "/whip"))).await;
+    assert_eq!(harmless.status(), StatusCode::OK);
+    let other = world.ask(from("198.51.100.10:5000", post(KEY, "audio video"))).await;
+    assert_eq!(other.status(), StatusCode::CREATED);
+    pass(2_000).await;
+    assert_eq!(world.ask(from(eve, post("sk_nobody", "audio"))).await.status(), 401);
 }
