@@ -50,8 +50,11 @@ impl Public {
             }
             None => {
                 let route = Route::of(request.uri().path());
-                let response =
-                    if route.is_live() { self.live(route, request).await } else { self.other(route, request).await };
+                let response = if route.is_live() {
+                    self.live(route, request).await
+                } else {
+                    Box::pin(self.other(route, request)).await
+                };
                 (route, response)
             }
         };

@@ -97,14 +97,8 @@ where
     let connection = Connection { peer, shared, watched };
     match &connection.shared.tls {
         None => connection.speak(line).await,
-        Some(tls) => {
-            let Some(secured) = tls.handshake(line, &connection.shared.metrics).await else { return };
-            connection.watched.tell(|pace, now| *pace = Pace::new(connection.shared.limits, now));
-            if secured.get_ref().1.alpn_protocol() == Some(b"h2") {
-                connection.watched.speaks(Protocol::Http2);
-            }
-            connection.speak(secured).await;
-        }
+        // Apart, so that a connection without TLS does not take up the room of one with it.
+        Some(tls) => Box::pin(connection.secure(line, tls)).await,
     }
 }
 
@@ -129,6 +123,16 @@ where
     F: Fn(Request<Incoming>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Response<Body>> + Send + 'static,
 {
+    async fn secure(&self, line: Line<S>, tls: &Tls) {
+        let Some(secured) = tls.handshake(line, &self.shared.metrics).await else { return };
+        self.watched.tell(|pace, now| *pace = Pace::new(self.shared.limits, now));
+        if secured.get_ref().1.alpn_protocol() == Some(b"h2") {
+            self.watched.speaks(Protocol::Http2);
+        }
+        // Its state is over a kilobyte, which each step that it is moved through would hold room for.
+        self.speak(Box::new(secured)).await;
+    }
+
     async fn speak(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let end = self.drive(io).await;
         // The line is dropped by now.
