@@ -2,7 +2,7 @@
 //!
 //! Knows who may end whom; knows no HTTP and no media.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +28,9 @@ impl KeyDigest {
     }
 }
 
+/// How many sessions that their publishers closed are remembered for the goodbye that follows.
+const CLOSED_MAX: usize = 256;
+
 /// How far a session has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -47,6 +50,9 @@ struct Entry {
 #[derive(Default)]
 struct State {
     open: HashMap<SessionId, Entry>,
+    /// Whose publisher closed its connection and may still say goodbye by HTTP, the oldest first:
+    /// OBS does both, in this order, and takes anything but 200 for a failure.
+    closed: VecDeque<(SessionId, KeyDigest)>,
     /// Sessions that run or are being made.
     places: usize,
     tasks: JoinSet<()>,
@@ -142,7 +148,9 @@ impl Register {
     /// Ends a session for who holds its key (RFC 9725 4.2, 4.7).
     pub(super) fn end_by_key(&self, id: &SessionId, key: &KeyDigest) -> Result<(), Refusal> {
         let mut state = self.lock();
-        let entry = state.open.get(id).ok_or(Refusal::SessionUnknown)?;
+        let Some(entry) = state.open.get(id) else {
+            return state.take_closed(id, key);
+        };
         if !entry.key.matches(key) {
             return Err(Refusal::KeyOther);
         }
@@ -153,9 +161,17 @@ impl Register {
         Ok(())
     }
 
-    /// Forgets a session that is over.
-    pub(super) fn forget(&self, id: &SessionId) {
-        self.lock().open.remove(id);
+    /// Takes note that a session is over.
+    pub(super) fn over(&self, id: &SessionId, end: SessionEnd) {
+        let mut state = self.lock();
+        let Some((id, entry)) = state.open.remove_entry(id) else {
+            return; // somebody ended it, and was answered
+        };
+        if end == SessionEnd::Closed {
+            state.closed.push_back((id, entry.key));
+            let surplus = state.closed.len().saturating_sub(CLOSED_MAX);
+            state.closed.drain(..surplus);
+        }
     }
 
     /// How many sessions are open.
@@ -181,6 +197,16 @@ impl Register {
 }
 
 impl State {
+    /// The goodbye of a publisher that has closed its connection already; it may come once.
+    fn take_closed(&mut self, id: &SessionId, key: &KeyDigest) -> Result<(), Refusal> {
+        let index = self.closed.iter().position(|(other, _)| other == id).ok_or(Refusal::SessionUnknown)?;
+        if !self.closed[index].1.matches(key) {
+            return Err(Refusal::KeyOther);
+        }
+        self.closed.remove(index);
+        Ok(())
+    }
+
     /// Replaces the sessions of `channel` that `which` picks.
     fn replace(&mut self, channel: &ChannelName, which: impl Fn(&Entry) -> bool) {
         let picked = |_: &SessionId, entry: &mut Entry| entry.channel == *channel && which(entry);

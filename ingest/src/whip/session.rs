@@ -64,7 +64,7 @@ impl Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.shared.register.forget(&self.id);
+        self.shared.register.over(&self.id, self.end);
         self.shared.metrics.active.dec();
         self.shared.metrics.count_end(self.end);
         tracing::info!(session = %self.id, end = %self.end, "publisher session ended");

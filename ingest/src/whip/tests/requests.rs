@@ -193,6 +193,22 @@ async fn a_patch_is_refused_with_the_methods_allowed() {
 
 /// RFC 9725 4.2, 4.3.1, 4.7
 #[tokio::test(start_paused = true)]
+async fn a_publisher_that_closed_its_connection_may_still_say_goodbye_once() {
+    for (end, answers) in [(PeerEnd::Closed, [200, 404]), (PeerEnd::Failed, [404, 404])] {
+        let world = World::new();
+        let (location, publisher) = world.publish().await;
+        publisher.event(PeerEvent::Ended(end)).await;
+        settle().await;
+        assert_eq!(world.whip.sessions(), 0);
+        let other = world.ask(delete(&location, OTHER_KEY)).await;
+        assert_ne!(other.status(), StatusCode::OK);
+        for status in answers {
+            assert_eq!(world.ask(delete(&location, KEY)).await.status().as_u16(), status);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn delete_ends_the_session_for_its_own_key_only_and_only_once() {
     let world = World::new();
     let (location, publisher) = world.publish().await;
