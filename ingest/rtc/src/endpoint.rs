@@ -47,8 +47,9 @@ const DISCONNECTED: Duration = Duration::from_secs(5);
 const FAILED: Duration = Duration::from_secs(10);
 /// ICE checks a connection this often.
 const KEEPALIVE: Duration = Duration::from_secs(2);
-/// Losses are reported this often; a retransmission has to come within a jitter buffer's patience.
-const NACK_INTERVAL: Duration = Duration::from_millis(40);
+/// Losses are reported this often: twice at least within the shortest patience of the jitter buffer, 60 ms,
+/// with time for what was asked for to come.
+const NACK_INTERVAL: Duration = Duration::from_millis(20);
 /// The suites of DTLS, the best first; an RSA one serves where we are the client and the publisher's
 /// certificate is RSA. Ours is ECDSA on P-256, which everybody takes (RFC 8827 6.5).
 const CIPHER_SUITES: [CipherSuiteId; 6] = [

@@ -235,14 +235,17 @@ impl Keeper {
         None
     }
 
-    /// Reads the round-trip time of the nominated pair's checks.
+    /// Reads the round-trip time of the checks of the pair that is used. (The crate measures the selected
+    /// pair alone, and marks none as nominated; a pair that was selected before keeps its last figure.)
     async fn measure(&self) {
         let now = std::time::Instant::now();
         let report = self.connection.get_stats(now, StatsSelector::None).await;
-        let seconds = report.iter().find_map(|entry| match entry {
-            RTCStatsReportEntry::IceCandidatePair(pair) if pair.nominated => Some(pair.current_round_trip_time),
+        let pairs = report.iter().filter_map(|entry| match entry {
+            RTCStatsReportEntry::IceCandidatePair(pair) => Some(pair),
             _ => None,
         });
+        let used = pairs.max_by_key(|pair| pair.last_packet_received_timestamp);
+        let seconds = used.map(|pair| pair.current_round_trip_time);
         let measured =
             seconds.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         if let Some(measured) = measured {
