@@ -1,7 +1,7 @@
 # Everything a developer or operator types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup web build run test test-rust test-web test-e2e check \
+.PHONY: help setup web build run test test-rust test-web test-e2e test-clients check \
 	bench-core bench-ladder bench-origin bench-latency bench-ingest bench-soak bench-build clean
 
 LOCAL := $(CURDIR)/.local
@@ -44,6 +44,11 @@ test-web: web/node_modules/.package-lock.json ## Tests of the pages' logic
 test-e2e: ## End to end with browsers, FFmpeg, aiortc, VLC and streamlink
 	cargo build
 	e2e/run
+
+test-clients: ## Clients that few have: PyAV's FFmpeg, GStreamer (skipped where it is not installed)
+	@scripts/setup --tests
+	cargo build
+	e2e/run clients -rs
 
 check: web ## Format, lints, docs and types
 	cargo fmt --all --check

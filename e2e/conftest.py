@@ -2,6 +2,7 @@
 
 import pytest
 
+from publishers import clip
 from support import server as servers
 
 # Lines of each log that a failure shows.
@@ -25,6 +26,13 @@ def server():
 def channel(server):
     """A channel that nobody else uses, with a small ladder."""
     return server.new_channel()
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory):
+    """Makes a clip with flashes and beeps, once for all tests that ask for the same."""
+    folder = tmp_path_factory.mktemp("clips")
+    return lambda **options: clip.shared(folder, **options)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,9 +14,14 @@ from urllib.parse import urljoin
 import aiohttp
 
 from checker import media, presentation
+from support.waiting import until
 
 # A blocking reload is answered within three target durations (rfc8216bis 6.2.5.2), and some network.
 REQUEST_TIMEOUT_S = 30
+# Publishing, encoding and listing a few segments, on a busy machine.
+PROGRESS_S = 60
+# A goodbye reaches the playlists at once; the machine may be busy.
+END_S = 15
 # How often the multivariant playlist is asked for before it is there.
 START_INTERVAL_S = 0.1
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
@@ -306,3 +311,19 @@ class Watcher:
 
     def _error(self, text):
         self.recording.errors.append(text)
+
+
+def follow(channel, publisher, segments, watcher=None):
+    """Watches a channel until so many more segments of each rendition are there."""
+    watcher = watcher or Watcher(channel.playlist).start()
+    wanted = watcher.progress() + segments
+    until(lambda: publisher.check_running() and watcher.progress() >= wanted, PROGRESS_S, f"{wanted} segments")
+    return watcher
+
+
+def finish(watcher, publisher):
+    """Lets the publisher say goodbye; returns the recording, all of its playlists ended."""
+    publisher.stop()
+    recording = watcher.join(END_S)
+    assert all(rendition.last().ended for rendition in recording.renditions), "EXT-X-ENDLIST is missing"
+    return recording

@@ -17,10 +17,16 @@ HERE = Path(__file__).resolve().parent
 CADENCE_SLACK = 5
 
 
-def judge(recording, folder):
-    """Fails with everything that anybody finds wrong with the recording. Files go to `folder`."""
+# What a network that fails for a while makes of the order of events: nothing new comes, then much at once,
+# and not of all renditions in step.
+FAULTY_NETWORK = {"H-020", "H-064"}
+
+
+def judge(recording, folder, tolerated=frozenset()):
+    """Fails with everything that anybody finds wrong with the recording, but for findings of the rules that are
+    `tolerated`. Files go to `folder`."""
     problems = list(recording.errors)
-    problems += [str(finding) for finding in check(recording)]
+    problems += [str(finding) for finding in check(recording) if finding.rule not in tolerated]
     problems += parse_with_m3u8(recording)
     problems += parse_with_hls_parser(recording)
     problems += decode_all(recording, folder)

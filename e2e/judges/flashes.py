@@ -10,11 +10,14 @@ import json
 import statistics
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import av
 import numpy
 
 from publishers import clip
+
+from . import continuous_runs, union
 
 # Of the way from the darkest to the brightest picture, and from silence to the loudest sample.
 LUMA_LEVEL = 0.5
@@ -82,6 +85,22 @@ def _onsets(times, values, threshold):
                 found.append(time)
             low_since = None
     return found
+
+
+def of(recording, folder):
+    """The pictures of a recording's best rendition, and when its beeps begin. Files go to `folder`."""
+    audio, = [rendition for rendition in recording.renditions if rendition.name.startswith("audio")]
+    videos = [rendition for rendition in recording.renditions if rendition is not audio]
+    best = max(videos, key=lambda rendition: int("".join(filter(str.isdigit, rendition.name))))
+    return read_pictures(_whole(recording, best, folder)), read_beeps(_whole(recording, audio, folder))
+
+
+def _whole(recording, rendition, folder):
+    """All segments of a rendition without a DISCONTINUITY, in one file."""
+    run, = continuous_runs(union(recording, rendition))
+    path = Path(folder) / f"{rendition.name}-whole.mp4"
+    path.write_bytes(run)
+    return path
 
 
 def read_pictures(path):

@@ -108,15 +108,41 @@ def obs_like(whip, key, clip, duration=None):
     return Publisher("obs-like", command, {"STREAM_KEY": key})
 
 
+def firefox(whip, key, codec="VP8"):
+    """Firefox with its fake camera; it has no H.264 of its own."""
+    command = [tools.node(), HERE / "firefox.mjs", tools.firefox(), HERE / "browser.html", whip, codec]
+    return Publisher("firefox", command, {"STREAM_KEY": key})
+
+
+def pyav(whip, key, dtls_role="passive"):
+    """The WHIP muxer of the FFmpeg 8.1 inside PyAV, whose DTLS is GnuTLS's."""
+    options = ["--active"] if dtls_role == "active" else []
+    return Publisher("pyav", [sys.executable, HERE / "pyav_publisher.py", whip, *options], {"STREAM_KEY": key})
+
+
+def gstreamer(launch, plugins, whip, key):
+    """GStreamer's whipclientsink, with its own choice of codecs."""
+    pipeline = (f"whipclientsink name=out signaller::whip-endpoint={whip} signaller::auth-token={key} "
+                f"videotestsrc is-live=true ! video/x-raw,width={WIDTH},height={HEIGHT},framerate={RATE}/1 ! out. "
+                "audiotestsrc is-live=true ! out.")
+    return Publisher("gstreamer", [launch, "-e", *pipeline.split()], {"GST_PLUGIN_PATH": plugins} if plugins else None)
+
+
+def said(publisher, event):
+    """The JSON line of that event that a scripted publisher printed last, if any."""
+    lines = [json.loads(line) for line in publisher.log().splitlines() if line.startswith("{")]
+    return next((line for line in reversed(lines) if line["event"] == event), None)
+
+
 def wait_event(publisher, event, seconds=20):
-    """The JSON line of that event that a scripted publisher printed."""
+    """Waits for that line; fails if the publisher ends before."""
 
     def look():
-        for line in publisher.log().splitlines():
-            if line.startswith("{") and json.loads(line).get("event") == event:
-                return json.loads(line)
-        publisher.check_running()
-        return None
+        # In this order: it may say so and end between the two.
+        running = publisher.running()
+        found = said(publisher, event)
+        assert found or running, f"{publisher.name} ended without {event}:\n{publisher.log()}"
+        return found
 
     return until(look, seconds, f"{publisher.name} says {event}")
 

@@ -1,10 +1,13 @@
-"""Publishes a moving picture and a tone through aiortc: H.264 and Opus, PLI honoured by its encoder.
+"""Publishes a moving picture and a sound through aiortc, PLI honoured by its encoder; a flash and a beep each second.
 
-Prints one JSON line for each event: `connected`, `ended`. SIGINT and SIGTERM say goodbye.
+Prints one JSON line for each event: `connected`, `refused`, `ended`. SIGINT and SIGTERM say goodbye.
 
-    STREAM_KEY=... aiortc_publisher.py URL [--silent] [--size 640x360] [--fps 30]
+    STREAM_KEY=... aiortc_publisher.py URL [--silent] [--size 640x360] [--fps 30] [--tracks audio,video]
+        [--video H264] [--reports all|none|first-invalid] [--wrong-fingerprint]
 
 --silent: connects and sends no media.
+--reports: which RTCP sender reports go out; `first-invalid`: the first of each track says RTP time 0xFFFFFFFF.
+--wrong-fingerprint: offers another certificate than the one it shows.
 """
 
 import argparse
@@ -12,17 +15,23 @@ import asyncio
 import fractions
 import json
 import os
+import re
 import signal
 from urllib.parse import urljoin
 
 import aiohttp
 import av
 import numpy
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import (MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription,
+                    rtcrtpsender)
+from aiortc.rtp import RtcpSrPacket
 
 SAMPLE_RATE = 48_000
 AUDIO_FRAME = SAMPLE_RATE // 50
-TONE_HZ = 440
+TONE_HZ = 1_000
+# Flash and beep last a tenth of each second.
+MARK = 10
+INVALID_RTP_TIME = 0xFFFFFFFF
 
 
 class Silence(MediaStreamTrack):
@@ -36,19 +45,29 @@ class Silence(MediaStreamTrack):
         await asyncio.Event().wait()
 
 
+class Start:
+    """When the first track asked for its first frame; all tracks share it."""
+
+    def __init__(self):
+        self.at = None
+
+    def now(self):
+        time = asyncio.get_running_loop().time()
+        self.at = time if self.at is None else self.at
+        return time - self.at
+
+
 class Paced(MediaStreamTrack):
     """Frames at their time."""
 
-    def __init__(self, interval):
+    def __init__(self, start, interval):
         super().__init__()
+        self.start = start
         self.interval = interval
         self.count = 0
-        self.began = None
 
     async def pace(self):
-        loop = asyncio.get_running_loop()
-        self.began = self.began if self.began is not None else loop.time()
-        await asyncio.sleep(max(0.0, self.began + self.count * self.interval - loop.time()))
+        await asyncio.sleep(max(0.0, self.count * self.interval - self.start.now()))
         self.count += 1
         return self.count - 1
 
@@ -56,8 +75,8 @@ class Paced(MediaStreamTrack):
 class Picture(Paced):
     kind = "video"
 
-    def __init__(self, width, height, rate):
-        super().__init__(1 / rate)
+    def __init__(self, start, width, height, rate):
+        super().__init__(start, 1 / rate)
         self.rate = rate
         columns = numpy.arange(width, dtype=numpy.int32)
         rows = numpy.arange(height, dtype=numpy.int32)[:, None]
@@ -66,7 +85,8 @@ class Picture(Paced):
 
     async def recv(self):
         index = await self.pace()
-        luma = ((self.ramp + 3 * index) & 0xFF).astype(numpy.uint8)
+        marked = index % self.rate * MARK < self.rate
+        luma = (((self.ramp + 3 * index) & 0x7F) | (0x80 if marked else 0)).astype(numpy.uint8)
         planes = numpy.concatenate([luma, self.chroma])
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base = index, fractions.Fraction(1, self.rate)
@@ -76,13 +96,14 @@ class Picture(Paced):
 class Tone(Paced):
     kind = "audio"
 
-    def __init__(self):
-        super().__init__(AUDIO_FRAME / SAMPLE_RATE)
+    def __init__(self, start):
+        super().__init__(start, AUDIO_FRAME / SAMPLE_RATE)
 
     async def recv(self):
         index = await self.pace()
         times = (numpy.arange(AUDIO_FRAME) + index * AUDIO_FRAME) / SAMPLE_RATE
-        samples = (8_000 * numpy.sin(2 * numpy.pi * TONE_HZ * times)).astype(numpy.int16)
+        marked = times % 1 * MARK < 1
+        samples = (8_000 * numpy.sin(2 * numpy.pi * TONE_HZ * times) * marked).astype(numpy.int16)
         frame = av.AudioFrame.from_ndarray(numpy.repeat(samples, 2)[None, :], format="s16", layout="stereo")
         frame.sample_rate, frame.pts = SAMPLE_RATE, index * AUDIO_FRAME
         frame.time_base = fractions.Fraction(1, SAMPLE_RATE)
@@ -118,13 +139,47 @@ def say(event, **more):
     print(json.dumps({"event": event, **more}), flush=True)
 
 
+def add_tracks(peer, arguments):
+    width, height = map(int, arguments.size.split("x"))
+    start = Start()
+    for kind in arguments.tracks.split(","):
+        if arguments.silent:
+            track = Silence(kind)
+        else:
+            track = Tone(start) if kind == "audio" else Picture(start, width, height, arguments.fps)
+        add(peer, track, "opus" if kind == "audio" else arguments.video)
+
+
+def spoil_reports(which):
+    """Sends no sender report, or a first one of each track that is nonsense (OBS once did)."""
+    send = RTCRtpSender._send_rtcp
+    spoilt = set()
+
+    async def without(sender, packets):
+        await send(sender, [packet for packet in packets if not isinstance(packet, RtcpSrPacket)])
+
+    async def invalid_first(sender, packets):
+        for packet in packets:
+            if isinstance(packet, RtcpSrPacket) and packet.ssrc not in spoilt:
+                spoilt.add(packet.ssrc)
+                packet.sender_info.rtp_timestamp = INVALID_RTP_TIME
+        await send(sender, packets)
+
+    spoilers = {"none": without, "first-invalid": invalid_first}
+    rtcrtpsender.RTCRtpSender._send_rtcp = spoilers.get(which, send)
+
+
+def final_offer(sdp, arguments):
+    if not arguments.wrong_fingerprint:
+        return sdp
+    return re.sub(r"(?m)^(a=fingerprint:sha-\d+ )(.*?)\r?$",
+                  lambda line: line[1] + ":".join(reversed(line[2].split(":"))) + "\r", sdp)
+
+
 async def publish(arguments, key):
     peer = new_peer()
-    width, height = map(int, arguments.size.split("x"))
-    tracks = (Silence("audio"), Silence("video")) if arguments.silent else (
-        Tone(), Picture(width, height, arguments.fps))
-    for track, codec in zip(tracks, ("opus", "H264")):
-        add(peer, track, codec)
+    add_tracks(peer, arguments)
+    spoil_reports(arguments.reports)
     over = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
@@ -139,7 +194,8 @@ async def publish(arguments, key):
     await peer.setLocalDescription(await peer.createOffer())
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/sdp"}
     async with aiohttp.ClientSession() as http:
-        async with http.post(arguments.url, data=peer.localDescription.sdp, headers=headers) as answer:
+        offered = final_offer(peer.localDescription.sdp, arguments)
+        async with http.post(arguments.url, data=offered, headers=headers) as answer:
             text = await answer.text()
             if answer.status != 201:
                 say("refused", status=answer.status, body=text)
@@ -160,6 +216,10 @@ def main():
     parser.add_argument("--silent", action="store_true")
     parser.add_argument("--size", default="640x360")
     parser.add_argument("--fps", type=int, default=30)
+    parser.add_argument("--tracks", default="audio,video")
+    parser.add_argument("--video", default="H264")
+    parser.add_argument("--reports", choices=("all", "none", "first-invalid"), default="all")
+    parser.add_argument("--wrong-fingerprint", action="store_true")
     arguments = parser.parse_args()
     raise SystemExit(asyncio.run(publish(arguments, os.environ["STREAM_KEY"])))
 

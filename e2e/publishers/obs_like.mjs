@@ -1,6 +1,7 @@
 // Publishes as OBS does, over the library that OBS uses (libdatachannel): its offer without candidates, its
-// packets (each NAL unit for itself, at most 1,200 bytes), its sender reports and its answers to NACK, and no
-// answer to PLI. The media are frames that somebody encoded ahead (`clip.py`), sent at their time, over and over.
+// packets (each NAL unit for itself, at most 1,200 bytes), its sender reports and its answers to NACK, no answer
+// to PLI, and at the end first the connection closed and then DELETE. The media are frames that somebody encoded
+// ahead (`clip.py`), sent at their time, over and over.
 //
 //     STREAM_KEY=... node obs_like.mjs URL --video FILE --audio FILE [--duration S]
 //
@@ -54,6 +55,8 @@ class Sender {
     chain.addToChain(new rtc.RtcpNackResponder(NACK_PACKETS));
     this.track = peer.addTrack(media);
     this.track.setMediaHandler(chain);
+    // A track opens a moment after its connection.
+    this.open = new Promise((resolve) => this.track.onOpen(resolve));
   }
 
   /** Seconds after the start at which the next frame is due. */
@@ -127,6 +130,7 @@ function connected(peer, over) {
     peer.onStateChange((state) => {
       over.state = state;
       if (state === 'connected') resolve(true);
+      if (state === 'closed') over.close();
       if (['disconnected', 'failed', 'closed'].includes(state)) {
         over.is = true;
         resolve(false);
@@ -138,19 +142,23 @@ function connected(peer, over) {
 async function publish() {
   const peer = new rtc.PeerConnection('obs', { iceServers: [] });
   const over = { is: false, state: 'new' };
+  over.closed = new Promise((resolve) => { over.close = resolve; });
   for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => { over.is = true; });
   const all = senders(peer);
   const ready = connected(peer, over);
   const session = await open(peer);
   if (!session) return 1;
   if (await ready) {
+    await Promise.all(all.map((sender) => sender.open));
     say('connected');
     await stream(all, over);
   }
   const { state } = over;
+  // In this order: OBS closes its connection first, and still wants 200.
+  peer.close();
+  await over.closed;
   const answer = await request('DELETE', session);
   say('ended', { state, status: answer.status, audio: all[0].sent, video: all[1].sent });
-  peer.close();
   return answer.status === 200 ? 0 : 1;
 }
 

@@ -63,11 +63,15 @@ class Publisher:
 
     START_MS = 20_000
 
-    def __init__(self, page, whip, key):
+    def __init__(self, page, whip, key, options):
         self.page = page
         self.key = key
-        page.evaluate("([url, key]) => publish(url, key)", [whip, key])
+        page.evaluate("([url, key, options]) => publish(url, key, options)", [whip, key, options])
         page.wait_for_function("publisher.state === 'connected'", timeout=self.START_MS, polling=POLLING_MS)
+
+    def sending(self):
+        """What it sends now, by its own statistics: codec, width, height, frames, limit."""
+        return self.page.evaluate("sending()")
 
     def check_running(self):
         state = self.page.evaluate("publisher.state")
@@ -156,12 +160,13 @@ class Session:
         self.base = base
 
     @contextmanager
-    def publisher(self, whip, key):
+    def publisher(self, whip, key, **options):
+        """`codec` (H264, VP8, VP9, AV1), `width` and `height` are options."""
         context = self.browser.new_context(permissions=["camera", "microphone"])
         page = context.new_page()
         page.goto(f"{self.base}/browser.html")
         try:
-            yield Publisher(page, whip, key)
+            yield Publisher(page, whip, key, options)
         finally:
             context.close()
 

@@ -33,6 +33,10 @@ def chromium():
     return need("chromium")
 
 
+def firefox():
+    return need("firefox-esr")
+
+
 @cache
 def whip_ffmpeg():
     """An FFmpeg that has the WHIP muxer."""

@@ -1,14 +1,15 @@
 """Clients as people use them: the shape of OBS, Firefox, Chromium with each of its codecs, and odd peers."""
 
 import json
+from contextlib import ExitStack
 
 import pytest
 
 import publishers
-from judges import continuous_runs, flashes, judge, union
-from publishers import clip
-from support.waiting import until
-from watcher import Watcher
+from judges import flashes, judge
+from support import browser
+from support.relay import Relay, own_address
+from watcher import Watcher, finish, follow
 
 END_S = 15
 
@@ -18,38 +19,8 @@ KEPT = 0.98
 SKEW_MEDIAN_S, SKEW_MAX_S = 0.040, 0.080
 
 
-@pytest.fixture(scope="session")
-def clips(tmp_path_factory):
-    """Makes a clip once for all tests that ask for the same."""
-    folder = tmp_path_factory.mktemp("clips")
-    return lambda **options: clip.shared(folder, **options)
-
-
-def reported(publisher, event):
-    """The last JSON line of that event in a publisher's output."""
-    lines = [json.loads(line) for line in publisher.log().splitlines() if line.startswith("{")]
-    return next((line for line in reversed(lines) if line["event"] == event), None)
-
-
-def whole_file(recording, rendition, folder):
-    """All segments of a rendition without a DISCONTINUITY, in one file."""
-    run, = continuous_runs(union(recording, rendition))
-    path = folder / f"{rendition.name}-whole.mp4"
-    path.write_bytes(run)
-    return path
-
-
-def marks(recording, folder):
-    """What `clip.py` put into the stream: the pictures of the best rendition, and the beeps."""
-    audio, = [rendition for rendition in recording.renditions if rendition.name.startswith("audio")]
-    video = max((rendition for rendition in recording.renditions if rendition is not audio),
-                key=lambda rendition: int("".join(filter(str.isdigit, rendition.name))))
-    pictures = flashes.read_pictures(whole_file(recording, video, folder))
-    return pictures, flashes.read_beeps(whole_file(recording, audio, folder))
-
-
 def check_marks(recording, sent, folder):
-    pictures, beeps = marks(recording, folder)
+    pictures, beeps = flashes.of(recording, folder)
     skew = flashes.skew(pictures.flashes(), beeps)
     kept = pictures.distinct() / sent
     print(f"{kept:.2%} of {sent} pictures kept; {skew}")
@@ -61,15 +32,106 @@ def check_marks(recording, sent, folder):
 # OBS
 
 
-@pytest.mark.parametrize(("keyframe_interval", "seconds"), [(60, OBS_S), (250, OBS_S // 3)], ids=["2s", "auto"])
-def test_a_client_in_the_shape_of_obs_keeps_its_pictures_and_its_sync(server, channel, clips, tmp_path,
-                                                                      keyframe_interval, seconds):
-    recorded = clips(keyframe_interval=keyframe_interval)
-    watcher = Watcher(channel.playlist).start()
-    with publishers.obs_like(server.whip, channel.key, recorded, seconds) as publisher:
-        until(lambda: reported(publisher, "ended"), seconds + END_S, "the client says goodbye")
-        ended = reported(publisher, "ended")
-        recording = watcher.join(END_S)
-    assert (ended["state"], ended["status"]) == ("connected", 200), ended
+def test_a_client_in_the_shape_of_obs_keeps_its_pictures_and_its_sync(server, clips, tmp_path):
+    """With keyframes each 2 s, and beside it with those that x264 makes by itself."""
+    ends = []
+    with ExitStack() as stack:
+        for keyframe_interval in (60, 250):
+            channel = server.new_channel()
+            watcher = Watcher(channel.playlist).start()
+            recorded = clips(keyframe_interval=keyframe_interval)
+            publisher = publishers.obs_like(server.whip, channel.key, recorded, OBS_S)
+            ends.append((watcher, stack.enter_context(publisher)))
+        for watcher, publisher in ends:
+            ended = publishers.wait_event(publisher, "ended", OBS_S + END_S)
+            assert (ended["state"], ended["status"]) == ("connected", 200), ended
+            recording = watcher.join(END_S)
+            judge(recording, tmp_path)
+            check_marks(recording, ended["video"], tmp_path)
+
+
+# Odd peers
+
+SEGMENTS = 4
+
+
+def record(channel, publisher, segments=SEGMENTS):
+    return finish(follow(channel, publisher, segments), publisher)
+
+
+def record_all(live, segments=SEGMENTS):
+    """The same for several channels and publishers at once."""
+    watchers = [Watcher(channel.playlist).start() for channel, _ in live]
+    for watcher, (channel, publisher) in zip(watchers, live):
+        follow(channel, publisher, segments - watcher.progress(), watcher)
+    return [finish(watcher, publisher) for watcher, (_, publisher) in zip(watchers, live)]
+
+
+@pytest.mark.parametrize(("kind", "others"), [("audio", 0), ("video", 2)])
+def test_a_publisher_of_one_kind_alone_has_a_broadcast_of_it(server, channel, tmp_path, kind, others):
+    with publishers.aiortc(server.whip, channel.key, "--tracks", kind) as publisher:
+        recording = record(channel, publisher)
     judge(recording, tmp_path)
-    check_marks(recording, ended["video"], tmp_path)
+    names = [rendition.name for rendition in recording.renditions]
+    assert len(names) == max(others, 1), names
+    assert all(name.startswith("audio") == (kind == "audio") for name in names), names
+
+
+def test_two_videos_are_refused_whole(server, channel):
+    with publishers.aiortc(server.whip, channel.key, "--tracks", "audio,video,video") as publisher:
+        refused = publishers.wait_event(publisher, "refused")
+    assert refused["status"] == 422, refused
+    assert json.loads(refused["body"])["code"], refused
+
+
+def test_a_peer_with_another_certificate_than_it_offered_is_never_live(server, channel):
+    with publishers.aiortc(server.whip, channel.key, "--wrong-fingerprint") as publisher:
+        assert publishers.wait_event(publisher, "ended")["state"] == "failed"
+    assert channel.state()["state"] == "offline"
+    with publishers.headwater(server.whip, channel.key):
+        channel.wait_playable()
+
+
+def test_bad_sender_reports_cost_no_sync(server, tmp_path):
+    with ExitStack() as stack:
+        live = []
+        for reports in ("none", "first-invalid"):
+            channel = server.new_channel()
+            publisher = publishers.aiortc(server.whip, channel.key, "--reports", reports)
+            live.append((channel, stack.enter_context(publisher)))
+        recordings = record_all(live, 6)
+    for recording in recordings:
+        judge(recording, tmp_path)
+        pictures, beeps = flashes.of(recording, tmp_path)
+        skew = flashes.skew(pictures.flashes(), beeps)
+        print(skew)
+        assert skew.median() <= SKEW_MEDIAN_S and skew.most() <= SKEW_MAX_S, skew
+
+
+# Browsers
+
+# A browser starts, and gets its devices.
+START_S = 60
+
+
+def test_chromium_publishes_in_each_of_its_codecs(server, tmp_path):
+    """H.264 has tests of its own."""
+    with browser.session() as chromium, ExitStack() as stack:
+        live = []
+        for codec in ("VP8", "VP9", "AV1"):
+            channel = server.new_channel()
+            publisher = stack.enter_context(chromium.publisher(server.whip, channel.key, codec=codec))
+            live.append((channel, publisher))
+        recordings = record_all(live)
+    for recording in recordings:
+        judge(recording, tmp_path)
+
+
+def test_firefox_publishes(server, channel, tmp_path):
+    # Firefox gathers no loopback candidate, and pairs a loopback address with none of its others.
+    with Relay(server, host=own_address()) as relay, publishers.firefox(relay.whip, channel.key) as publisher:
+        publishers.wait_event(publisher, "connected", START_S)
+        recording = record(channel, publisher)
+        ended = publishers.said(publisher, "ended")
+    assert (ended["state"], ended["codec"], ended["status"]) == ("connected", "video/VP8", 200), ended
+    judge(recording, tmp_path)

@@ -1,6 +1,5 @@
 """Things that break while a broadcast runs, and what viewers see of it."""
 
-import json
 import random
 import signal
 import socket
@@ -12,7 +11,7 @@ from judges import judge
 from support import browser, web
 from support.server import Server
 from support.waiting import until
-from watcher import Watcher
+from watcher import finish, follow
 
 END_S = 15
 # The limit for a connected and silent publisher is 10 s.
@@ -21,18 +20,6 @@ SILENCE_S = 10
 REVOKED_S = 5
 # A bound on a busy machine is five times the real one.
 SLACK = 5
-
-
-def follow(channel, publisher, segments, watcher=None):
-    watcher = watcher or Watcher(channel.playlist).start()
-    wanted = watcher.progress() + segments
-    until(lambda: publisher.check_running() and watcher.progress() >= wanted, 60, f"{wanted} segments")
-    return watcher
-
-
-def end(watcher, publisher):
-    publisher.stop()
-    return watcher.join(END_S)
 
 
 # The media port
@@ -84,7 +71,7 @@ class Noise:
 def test_garbage_on_the_media_port_changes_nothing(server, channel, tmp_path):
     with Noise(server.media_address()) as noise, publishers.ffmpeg(server.whip, channel.key) as publisher:
         watcher = follow(channel, publisher, 4)
-        recording = end(watcher, publisher)
+        recording = finish(watcher, publisher)
     assert noise.sent > 1_000
     judge(recording, tmp_path)
     assert "panicked" not in server.log()
@@ -108,7 +95,7 @@ def test_a_killed_worker_is_replaced_and_playback_goes_on(server, channel, tmp_p
         player.wait_time(stats["currentTime"] + 6, milliseconds=40_000)
         after = player.stats()
         assert (after["fatalErrors"], after["attachments"]) == (0, 1), after
-        recording = end(watcher, publisher)
+        recording = finish(watcher, publisher)
     for rendition in recording.renditions:
         breaks = sum(segment.discontinuity for segment in rendition.last().segments)
         assert breaks == 1, f"{rendition.name} has {breaks} discontinuities"
@@ -122,22 +109,13 @@ def test_a_connected_but_silent_publisher_is_ended(server, channel):
     with publishers.aiortc(server.whip, channel.key, "--silent") as publisher:
         publishers.wait_event(publisher, "connected")
         began = time.monotonic()
-        ended = wait_output(publisher, "ended", SILENCE_S * SLACK)
+        ended = publishers.wait_event(publisher, "ended", SILENCE_S * SLACK)
         waited = time.monotonic() - began
     # The session was gone before its goodbye.
     assert ended["status"] == 404, ended
     assert waited > SILENCE_S / 2
     assert "silent" in server.log()
     assert channel.state()["state"] == "offline"
-
-
-def wait_output(publisher, event, seconds):
-    """As `publishers.wait_event`, for a publisher that may end with it."""
-    def look():
-        lines = [json.loads(line) for line in publisher.log().splitlines() if line.startswith("{")]
-        return next((line for line in lines if line["event"] == event), None)
-
-    return until(look, seconds, f"{publisher.name} says {event}")
 
 
 def test_a_publisher_killed_without_a_goodbye_ends_its_broadcast(server, channel):
@@ -201,7 +179,7 @@ def test_without_a_database_broadcasts_go_on_and_new_publishers_are_told_to_wait
         assert server.database_processes()[0].kill()
         check_recovery(server, other, ask)
         follow(channel, publisher, 2, watcher)
-        recording = end(watcher, publisher)
+        recording = finish(watcher, publisher)
     judge(recording, tmp_path)
 
 
@@ -277,7 +255,7 @@ def test_a_killed_server_leaves_nothing_that_hinders_the_next_one(tmp_path):
             same = type(channel)(again, channel.name, channel.key, channel.key_id)
             with publishers.ffmpeg(again.whip, same.key) as publisher:
                 watcher = follow(same, publisher, 3)
-                recording = end(watcher, publisher)
+                recording = finish(watcher, publisher)
             judge(recording, tmp_path)
             family = again.children()
             assert again.database_processes() or server.family, "no database server anywhere"

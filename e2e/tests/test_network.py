@@ -1,0 +1,120 @@
+"""Networks and publishers that go, come back, or come back as others; and what viewers see of it."""
+
+import time
+from contextlib import ExitStack
+
+import publishers
+from judges import FAULTY_NETWORK, flashes, judge
+from support import web
+from support.relay import Relay
+from support.waiting import until
+from watcher import finish, follow
+
+# A bound on a busy machine is five times the real one.
+SLACK = 5
+END_S = 15
+SILENCE_S = 10
+# A revoked key ends its session with the next report, every 2 s; the design says 5 s.
+REVOKED_S = 5
+
+
+def broadcasts(server, channel):
+    """What the control plane knows of the channel's broadcasts, the newest first."""
+    return server.api("GET", f"/broadcasts?channel={channel.name}")["broadcasts"]
+
+
+# The publisher
+
+
+def test_a_publisher_killed_with_9_is_followed_at_once_by_another_on_its_key(server, channel, tmp_path):
+    with publishers.headwater(server.whip, channel.key) as first:
+        channel.wait_playable()
+        channel.wait_state("live")
+        old = channel.state()["broadcast"]
+        first.kill()
+    # Nobody waits until the silence of the first is noticed.
+    began = time.monotonic()
+    with publishers.headwater(server.whip, channel.key) as second:
+        until(lambda: second.check_running() and channel.state()["broadcast"] != old, SILENCE_S * SLACK,
+              "the channel's broadcast is another")
+        print(f"taken over within {time.monotonic() - began:.1f} s")
+        recording = finish(follow(channel, second, 2), second)
+    judge(recording, tmp_path)
+    until(lambda: [b["end_reason"] for b in broadcasts(server, channel)][1:] == ["replaced"], END_S,
+          "the control plane knows why the first ended")
+
+
+def test_a_revoked_key_ends_its_live_broadcast_and_says_why(server, channel):
+    with publishers.aiortc(server.whip, channel.key) as publisher:
+        channel.wait_playable()
+        began = time.monotonic()
+        server.api("DELETE", f"/channels/{channel.name}/keys/{channel.key_id}")
+        channel.wait_state("ended", REVOKED_S * SLACK)
+        print(f"ended {time.monotonic() - began:.1f} s after the key was revoked")
+        # The publisher sees its connection closed, and its session gone.
+        ended = publishers.wait_event(publisher, "ended")
+        assert ended["status"] in (401, 404), ended
+    until(lambda: [b["end_reason"] for b in broadcasts(server, channel)] == ["key_revoked"], END_S,
+          "the control plane knows why the broadcast ended")
+
+
+# The network
+
+OUTAGE_S = 5
+# Small against the 60 ms that the server waits for a lost packet: there is time to ask twice and more.
+DELAY_S = 0.005
+# With the first one the first three packets would be lost: the handshake, for which the client then waits seconds.
+SEED = 2
+# After a burst of such loss, by the design.
+SKEW_MAX_S = 0.080
+
+
+def test_media_go_on_after_an_outage_of_five_seconds(server, channel, tmp_path):
+    with Relay(server) as relay, publishers.aiortc(relay.whip, channel.key) as publisher:
+        watcher = follow(channel, publisher, 2)
+        with relay.outage():
+            lost = relay.dropped
+            time.sleep(OUTAGE_S)  # the fault itself, not a wait for something
+            assert relay.dropped > lost
+        recording = finish(follow(channel, publisher, 3, watcher), publisher)
+    judge(recording, tmp_path, FAULTY_NETWORK)
+
+
+def test_media_go_on_from_another_address_of_the_publisher(server, channel, tmp_path):
+    with Relay(server) as relay, publishers.aiortc(relay.whip, channel.key) as publisher:
+        watcher = follow(channel, publisher, 2)
+        relay.move()
+        recording = finish(follow(channel, publisher, 4, watcher), publisher)
+        assert publishers.said(publisher, "ended")["status"] == 200
+    judge(recording, tmp_path, FAULTY_NETWORK)
+
+
+# Without PLI a loss that cannot be mended in time costs pictures up to the next keyframe.
+LOSSES_AND_KEPT = [(0.01, 0.98), (0.05, 0.0)]
+
+
+def test_loss_costs_no_sync_and_little_loss_no_pictures(server, clips, tmp_path):
+    recorded = clips(keyframe_interval=60)
+    with ExitStack() as stack:
+        live = []
+        for loss, kept in LOSSES_AND_KEPT:
+            channel = server.new_channel()
+            relay = stack.enter_context(Relay(server, seed=SEED, loss=loss, delay_s=DELAY_S))
+            publisher = stack.enter_context(publishers.obs_like(relay.whip, channel.key, recorded))
+            live.append((kept, relay, publisher, follow(channel, publisher, 0)))
+        for _, _, publisher, watcher in live:
+            follow(None, publisher, 6 - watcher.progress(), watcher)
+        for kept, relay, publisher, watcher in live:
+            recording = finish(watcher, publisher)
+            check_loss(recording, publishers.said(publisher, "ended")["video"], kept, relay, tmp_path)
+
+
+def check_loss(recording, sent, kept, relay, folder):
+    assert relay.dropped > 10
+    judge(recording, folder, FAULTY_NETWORK)
+    pictures, beeps = flashes.of(recording, folder)
+    skew = flashes.skew(pictures.flashes(), beeps)
+    share = pictures.distinct() / sent
+    print(f"{share:.2%} of {sent} pictures kept; {skew}; {relay.dropped} datagrams dropped")
+    assert share >= kept
+    assert skew.most() <= SKEW_MAX_S, skew
