@@ -117,7 +117,7 @@ def firefox(whip, key, codec="VP8"):
 def pyav(whip, key, dtls_role="passive"):
     """The WHIP muxer of the FFmpeg 8.1 inside PyAV, whose DTLS is GnuTLS's."""
     options = ["--active"] if dtls_role == "active" else []
-    return Publisher("pyav", [sys.executable, HERE / "pyav_publisher.py", whip, *options], {"STREAM_KEY": key})
+    return Publisher("pyav", [sys.executable, HERE.parent / "clients/pyav_publisher.py", whip, *options], {"STREAM_KEY": key})
 
 
 def gstreamer(launch, plugins, whip, key):

@@ -138,7 +138,7 @@ def test_a_key_revoked_while_live_ends_its_broadcast_with_a_reason(server, chann
         shown = until(lambda: server.api("GET", name)["live"], END_S, "the control plane knows of it")
         assert (shown["protocol"], shown["credential"]) == ("whip", "key")
         server.api("DELETE", f"{name}/keys/{channel.key_id}")
-        ended = wait_output(publisher, "ended", REVOKED_S * SLACK)
+        ended = publishers.wait_event(publisher, "ended", REVOKED_S * SLACK)
         # The server closed the connection, and the session was gone before its goodbye.
         assert (ended["state"], ended["status"]) == ("closed", 404)
     last = until(lambda: server.api("GET", name)["last_end"], REVOKED_S * SLACK, "the end is shown")
