@@ -5,7 +5,6 @@ from contextlib import ExitStack
 
 import publishers
 from judges import FAULTY_NETWORK, flashes, judge
-from support import web
 from support.relay import Relay
 from support.waiting import until
 from watcher import finish, follow
