@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 import aiohttp
 from aiortc import RTCSessionDescription, rtcdtlstransport
-from aiortc_publisher import Tone, add, new_peer, say
+from aiortc_publisher import Start, Tone, add, new_peer, say
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from OpenSSL import SSL
 
@@ -49,7 +49,7 @@ def prepare(kind, groups):
 
 async def publish(arguments, key):
     peer = new_peer()
-    add(peer, Tone(), "opus")
+    add(peer, Tone(Start()), "opus")
     settled = asyncio.get_running_loop().create_future()
 
     @peer.on("connectionstatechange")

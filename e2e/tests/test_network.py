@@ -1,7 +1,8 @@
 """Networks and publishers that go, come back, or come back as others; and what viewers see of it."""
 
 import time
-from contextlib import ExitStack
+
+import pytest
 
 import publishers
 from judges import FAULTY_NETWORK, flashes, judge
@@ -76,20 +77,14 @@ def test_media_go_on_from_another_address_of_the_publisher(server, channel, tmp_
 LOSSES_AND_KEPT = [(0.01, 0.98), (0.05, 0.0)]
 
 
-def test_loss_costs_no_sync_and_little_loss_no_pictures(server, clips, tmp_path):
+@pytest.mark.parametrize(("loss", "kept"), LOSSES_AND_KEPT)
+def test_loss_costs_no_sync_and_little_loss_no_pictures(server, channel, clips, loss, kept, tmp_path):
     recorded = clips(keyframe_interval=60)
-    with ExitStack() as stack:
-        live = []
-        for loss, kept in LOSSES_AND_KEPT:
-            channel = server.new_channel()
-            relay = stack.enter_context(Relay(server, seed=SEED, loss=loss, delay_s=DELAY_S))
-            publisher = stack.enter_context(publishers.obs_like(relay.whip, channel.key, recorded))
-            live.append((kept, relay, publisher, follow(channel, publisher, 0)))
-        for _, _, publisher, watcher in live:
-            follow(None, publisher, 6 - watcher.progress(), watcher)
-        for kept, relay, publisher, watcher in live:
-            recording = finish(watcher, publisher)
-            check_loss(recording, publishers.said(publisher, "ended")["video"], kept, relay, tmp_path)
+    with Relay(server, seed=SEED, loss=loss, delay_s=DELAY_S) as relay:
+        with publishers.obs_like(relay.whip, channel.key, recorded) as publisher:
+            recording = finish(follow(channel, publisher, 6), publisher)
+            sent = publishers.said(publisher, "ended")["video"]
+    check_loss(recording, sent, kept, relay, tmp_path)
 
 
 def check_loss(recording, sent, kept, relay, folder):
