@@ -73,8 +73,9 @@ def test_media_go_on_from_another_address_of_the_publisher(server, channel, tmp_
     judge(recording, tmp_path, FAULTY_NETWORK)
 
 
-# Without PLI a loss that cannot be mended in time costs pictures up to the next keyframe.
-LOSSES_AND_KEPT = [(0.01, 0.98), (0.05, 0.0)]
+# Without PLI a loss that cannot be mended in time costs pictures up to the next keyframe, 2 s. Unless it asked again, the
+# server would keep next to none at 1 %; a busy machine may miss the 60 ms for one or two losses all the same.
+LOSSES_AND_KEPT = [(0.01, 0.5), (0.05, 0.0)]
 
 
 @pytest.mark.parametrize(("loss", "kept"), LOSSES_AND_KEPT)
