@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use schema::{AccessUnit, Codec, MediaTime, TrackKind, UnixMicros};
 
 use crate::clock::{BroadcastClock, Ignored, Report, Zero};
-use crate::rtp::jitter::Jitter;
 use crate::rtp::order::{JitterBuffer, Ordered};
 use crate::rtp::{self, Depacketise, Packet, Unit, opus, order};
 
@@ -44,7 +43,6 @@ pub struct Counts {
 struct Track {
     setup: TrackSetup,
     order: JitterBuffer,
-    jitter: Jitter,
     depacketiser: Depacketiser,
     malformed: u64,
 }
@@ -77,7 +75,6 @@ impl Media {
             return;
         };
         let arrival = packet.arrival;
-        at.jitter.packet(packet.timestamp, arrival);
         at.order.push(packet, now);
         if self.clock.is_none() {
             let kinds: Vec<_> = self.tracks.iter().map(Track::clock_setup).collect();
@@ -133,11 +130,6 @@ impl Media {
         })
     }
 
-    /// How unevenly the packets of a track arrive, by kind.
-    pub fn jitter(&self) -> impl Iterator<Item = (TrackKind, Duration)> + '_ {
-        self.tracks.iter().map(|track| (track.setup.codec.kind(), track.jitter.get()))
-    }
-
     /// The wall-clock reading of media time zero; `None` before the first packet.
     #[must_use]
     pub fn zero(&self) -> Option<UnixMicros> {
@@ -164,7 +156,7 @@ impl Track {
             (None, Codec::Opus) => Depacketiser::Opus,
             (None, _) => Depacketiser::None,
         };
-        Self { setup, order: JitterBuffer::new(), jitter: Jitter::new(setup.clock_rate), depacketiser, malformed: 0 }
+        Self { setup, order: JitterBuffer::new(), depacketiser, malformed: 0 }
     }
 
     fn clock_setup(&self) -> (TrackKind, u32) {

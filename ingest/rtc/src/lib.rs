@@ -130,9 +130,7 @@ pub trait Receiver: Send {
     fn round_trip(&self) -> Option<std::time::Duration>;
 
     /// How the connection does, since its beginning.
-    fn figures(&self) -> Figures {
-        Figures { round_trip: self.round_trip(), tracks: Vec::new() }
-    }
+    fn figures(&self) -> Figures;
 
     /// Closes DTLS and ICE and waits until it is done, at most one second.
     fn close(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;

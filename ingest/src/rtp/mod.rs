@@ -12,7 +12,6 @@ use schema::Codec;
 pub mod assembler;
 pub mod av1;
 pub mod h264;
-pub mod jitter;
 pub mod opus;
 pub mod order;
 #[cfg(test)]

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub duplicated: IntCounterVec,
     /// RTP packets dropped for a sequence number far from all others, by kind of track.
     pub stray: IntCounterVec,
+    /// RTP packets that came after a later one, mostly for having been asked for, by kind of track.
+    pub recovered: IntCounterVec,
     /// RTP packets asked for again, by kind of track.
     pub retransmission_requests: IntCounterVec,
     /// Keyframes asked for, by reason.
@@ -80,6 +82,11 @@ impl Metrics {
                 "RTP packets dropped for a sequence number far from all others, by kind of track.",
                 "kind",
             )?,
+            recovered: counter(
+                "packets_recovered_total",
+                "RTP packets that came after a later one, mostly for having been asked for, by kind of track.",
+                "kind",
+            )?,
             retransmission_requests: counter(
                 "retransmission_requests_total",
                 "RTP packets asked for again, by kind of track.",
@@ -104,8 +111,15 @@ impl Metrics {
 
     /// Shows each series with known labels from the start, so that its first count is an increase.
     fn show_zeros(&self) {
-        let by_kind =
-            [&self.packets, &self.lost, &self.late, &self.duplicated, &self.stray, &self.retransmission_requests];
+        let by_kind = [
+            &self.packets,
+            &self.lost,
+            &self.late,
+            &self.duplicated,
+            &self.stray,
+            &self.recovered,
+            &self.retransmission_requests,
+        ];
         for kind in [TrackKind::Video, TrackKind::Audio].map(kind_word) {
             for counter in by_kind.into_iter().chain([&self.units]) {
                 counter.with_label_values(&[kind]);
@@ -124,15 +138,18 @@ impl Metrics {
         known(&self.refused, &REFUSALS);
     }
 
-    /// Notes the transport's figures of one session.
-    pub(super) fn observe_transport(
-        &self,
-        jitter: impl Iterator<Item = (TrackKind, Duration)>,
-        round_trip: Option<Duration>,
-    ) {
-        for (kind, jitter) in jitter {
-            self.jitter.with_label_values(&[kind_word(kind)]).observe(jitter.as_secs_f64());
-        }
+    /// Notes how unevenly a track's packets arrive.
+    pub(super) fn observe_jitter(&self, kind: TrackKind, jitter: Duration) {
+        self.jitter.with_label_values(&[kind_word(kind)]).observe(jitter.as_secs_f64());
+    }
+
+    /// Counts packets of a track that came out of order.
+    pub(super) fn count_recovered(&self, kind: TrackKind, packets: u64) {
+        add(&self.recovered, &[kind_word(kind)], packets);
+    }
+
+    /// Notes the round trip to a publisher, where it is known.
+    pub(super) fn observe_round_trip(&self, round_trip: Option<Duration>) {
         if let Some(round_trip) = round_trip {
             self.round_trip.observe(round_trip.as_secs_f64());
         }

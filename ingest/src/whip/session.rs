@@ -41,6 +41,7 @@ pub(super) async fn run(start: Start, command: oneshot::Receiver<SessionEnd>) {
     let mut session = Session::new(start);
     let end = session.until_end(command).await;
     presence.end = end;
+    session.note_transport();
     session.sender.end(end);
     let Session { receiver, .. } = session;
     receiver.close().await;
@@ -108,6 +109,7 @@ impl Session {
         let tracks = start.receiver.tracks();
         let setups: Vec<_> =
             tracks.iter().map(|track| TrackSetup { codec: track.codec, clock_rate: track.clock_rate }).collect();
+        let samples = Samples { last: None, recovered: vec![0; tracks.len()] };
         let (sender, feed) = feed::queue(start.shared.limits.queue);
         Self {
             id: start.id,
@@ -118,7 +120,7 @@ impl Session {
             handover: Handover::Waiting(feed, start.grant),
             liveness: Liveness::Opened(now()),
             keyframes: Keyframes::default(),
-            samples: Samples::default(),
+            samples,
             shared: start.shared,
             _place: start.place,
         }
@@ -222,7 +224,20 @@ impl Session {
             metrics.count_media(kind, &counts);
         }
         if self.samples.is_due(now) {
-            metrics.observe_transport(self.media.jitter(), self.receiver.round_trip());
+            self.note_transport();
+        }
+    }
+
+    /// Notes what the connection measured, and counts what came of it since the last note.
+    fn note_transport(&mut self) {
+        let figures = self.receiver.figures();
+        let metrics = &self.shared.metrics;
+        metrics.observe_round_trip(figures.round_trip);
+        for ((figures, (_, kind)), counted) in figures.tracks.iter().zip(&self.tracks).zip(&mut self.samples.recovered)
+        {
+            metrics.observe_jitter(*kind, figures.jitter);
+            metrics.count_recovered(*kind, figures.recovered.saturating_sub(*counted));
+            *counted = figures.recovered;
         }
     }
 
@@ -369,14 +384,18 @@ impl Keyframes {
 }
 
 /// When the transport's figures are noted.
-#[derive(Debug, Default)]
-struct Samples(Option<Instant>);
+#[derive(Debug)]
+struct Samples {
+    last: Option<Instant>,
+    /// What had been recovered of each track by then.
+    recovered: Vec<u64>,
+}
 
 impl Samples {
     fn is_due(&mut self, now: Instant) -> bool {
-        let due = self.0.is_none_or(|last| now >= last + SAMPLE_INTERVAL);
+        let due = self.last.is_none_or(|last| now >= last + SAMPLE_INTERVAL);
         if due {
-            self.0 = Some(now);
+            self.last = Some(now);
         }
         due
     }

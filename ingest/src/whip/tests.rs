@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use ingest_rtc::{PeerEnd, PeerEvent, RtpPacket, SenderReport, Track};
+use ingest_rtc::{Figures, PeerEnd, PeerEvent, RtpPacket, SenderReport, Track, TrackFigures};
 use schema::api::Problem;
 use schema::ladder::{Ladder, LatencyProfile};
 use schema::{AccessUnit, FeedEvent, TrackKind};

@@ -19,6 +19,7 @@ type Log = Arc<Mutex<Vec<Asked>>>;
 pub(super) struct Publisher {
     events: mpsc::Sender<PeerEvent>,
     log: Log,
+    pub(super) figures: Arc<Mutex<Figures>>,
     pub(super) video: Packetiser,
     pub(super) audio: Packetiser,
     begin: Instant,
@@ -28,6 +29,7 @@ struct Scripted {
     tracks: Vec<Track>,
     events: mpsc::Receiver<PeerEvent>,
     log: Log,
+    figures: Arc<Mutex<Figures>>,
 }
 
 impl Receiver for Scripted {
@@ -57,6 +59,10 @@ impl Receiver for Scripted {
         None
     }
 
+    fn figures(&self) -> Figures {
+        self.figures.lock().unwrap().clone()
+    }
+
     fn close(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         self.log.lock().unwrap().push(Asked::Closed);
         Box::pin(async {})
@@ -79,12 +85,23 @@ fn audio_track() -> Track {
 fn connection(offer: &str) -> (Scripted, Publisher) {
     let (events, receiver) = mpsc::channel(1024);
     let log = Log::default();
+    let figures = Arc::<Mutex<Figures>>::default();
     let named = [("audio", audio_track()), ("video", video_track())];
     let tracks = named.into_iter().filter(|(word, _)| offer.contains(word));
-    let scripted =
-        Scripted { tracks: tracks.map(|(_, track)| track).collect(), events: receiver, log: Arc::clone(&log) };
-    let publisher =
-        Publisher { events, log, video: Packetiser::new(65_530), audio: Packetiser::new(11), begin: Instant::now() };
+    let scripted = Scripted {
+        tracks: tracks.map(|(_, track)| track).collect(),
+        events: receiver,
+        log: Arc::clone(&log),
+        figures: Arc::clone(&figures),
+    };
+    let publisher = Publisher {
+        events,
+        log,
+        figures,
+        video: Packetiser::new(65_530),
+        audio: Packetiser::new(11),
+        begin: Instant::now(),
+    };
     (scripted, publisher)
 }
 

@@ -292,6 +292,35 @@ async fn shutdown_ends_all_waits_for_them_and_refuses_new_ones() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_connections_figures_are_noted_each_second_and_at_the_end() {
+    let world = World::new();
+    let (_, mut publisher) = world.publish().await;
+    let recovered = |world: &World| {
+        ["audio", "video"].map(|kind| world.whip.shared.metrics.recovered.with_label_values(&[kind]).get())
+    };
+    let figures = |audio, video| {
+        let tracks = [audio, video].map(|recovered| TrackFigures { recovered, ..TrackFigures::default() });
+        Figures { round_trip: Some(Duration::from_millis(30)), tracks: tracks.to_vec() }
+    };
+    *publisher.figures.lock().unwrap() = figures(2, 5);
+    publisher.send_idr().await;
+    *publisher.figures.lock().unwrap() = figures(2, 6);
+    pass(999).await;
+    publisher.send_p().await;
+    assert_eq!(recovered(&world), [0, 0]);
+    pass(1).await;
+    publisher.send_p().await;
+    assert_eq!(recovered(&world), [2, 6]);
+    *publisher.figures.lock().unwrap() = figures(3, 6);
+    publisher.event(PeerEvent::Ended(PeerEnd::Closed)).await;
+    assert_eq!(recovered(&world), [3, 6]);
+    assert_eq!(
+        world.whip.shared.metrics.round_trip.get_sample_count(),
+        world.whip.shared.metrics.jitter.with_label_values(&["video"]).get_sample_count()
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn packets_of_unknown_tracks_are_ignored() {
     let mut world = World::new();
     let (_, mut publisher) = world.publish_as(KEY, "audio").await;
