@@ -1,14 +1,14 @@
 //! Which part answers which path of the public port.
 
+use std::future::{poll_fn, ready};
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use futures_util::FutureExt;
 use http::{Request, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
 use origin::Origin;
@@ -39,47 +39,46 @@ pub(crate) struct Public {
 }
 
 impl Public {
-    /// Answers one request. Viewers go straight to the origin: theirs is the hot path.
-    pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    /// Answers one request. Viewers go straight to the origin: theirs is the hot path, and of their request nothing
+    /// is kept while they wait.
+    pub(crate) fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Body>> + Send + use<> {
         let method = request.method().clone();
-        let metrics = &self.metrics;
-        let (route, response) = match refused(&request) {
+        let route = Route::of(request.uri().path());
+        let (route, answer) = match refused(&request) {
             Some((limit, response)) => {
-                metrics.limited(limit);
-                (Route::Other, response)
+                self.metrics.limited(limit);
+                (Route::Other, ready(response).boxed())
             }
-            None => {
-                let route = Route::of(request.uri().path());
-                let response = if route.is_live() {
-                    self.live(route, request).await
-                } else {
-                    Box::pin(self.other(route, request)).await
-                };
-                (route, response)
-            }
+            None if route.is_live() => (route, self.live(route, request).boxed()),
+            None => (route, Arc::clone(&self).other(route, request).boxed()),
         };
-        count_limits(route, response.status(), metrics);
-        metrics.answered(route, &method, response.status());
-        response
+        answer.inspect(move |response| {
+            count_limits(route, response.status(), &self.metrics);
+            self.metrics.answered(route, &method, response.status());
+        })
     }
 
-    async fn live(&self, route: Route, request: Request<Incoming>) -> Response<Body> {
+    fn live(&self, route: Route, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send + use<> {
         self.count_viewer(&request);
+        let metrics = self.metrics.clone();
         let began = Instant::now();
-        let mut answer = pin!(self.origin.handle(request));
+        let mut answer = Box::pin(self.origin.handle(request));
+        let mut held = false;
         // The origin waits for nothing but media: an answer that is not there at once was held.
-        let at_once = std::future::poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
-        let response = match at_once {
-            Poll::Ready(response) => {
-                self.metrics.took(route, began.elapsed());
-                response
+        poll_fn(move |cx| {
+            let answered = answer.as_mut().poll(cx);
+            if answered.is_ready() && !held {
+                metrics.took(route, began.elapsed());
             }
-            Poll::Pending => answer.await,
-        };
-        response.map(Body::new)
+            held = true;
+            answered.map(|response| response.map(Body::new))
+        })
     }
 
-    async fn other(&self, route: Route, request: Request<Incoming>) -> Response<Body> {
+    async fn other(self: Arc<Self>, route: Route, request: Request<Incoming>) -> Response<Body> {
         let router = match route {
             Route::Whip => &self.whip,
             Route::Api => &self.api,

@@ -2,7 +2,7 @@
 //! while its pace.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use futures_util::FutureExt;
 use http::uri::Scheme;
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Underway};
 use super::line::{Line, Socket, Watched};
+use super::opening;
 use super::pace::{self, Overdue, Pace};
 use crate::http::metrics::{Limit, Metrics, Protocol, Transport};
 use crate::http::proxies::Proxies;
@@ -55,13 +57,29 @@ pub(crate) struct Shared<F> {
     pub(crate) metrics: Metrics,
     pub(crate) proxies: Proxies,
     pub(crate) tls: Option<Tls>,
-    pub(crate) builder: auto::Builder<TokioExecutor>,
+    pub(crate) builders: Builders,
     /// Cancelled when open requests may finish, and nothing new begins.
     pub(crate) drain: CancellationToken,
 }
 
 /// How both protocols are spoken. The time limits are ours: hyper's know one kind of waiting only.
-pub(crate) fn builder() -> auto::Builder<TokioExecutor> {
+pub(crate) struct Builders {
+    http1: auto::Builder<TokioExecutor>,
+    http2: auto::Builder<TokioExecutor>,
+}
+
+impl Builders {
+    pub(crate) fn new() -> Self {
+        let builder = builder();
+        Self { http1: builder.clone().http1_only(), http2: builder.http2_only() }
+    }
+
+    fn of(&self, protocol: Protocol) -> &auto::Builder<TokioExecutor> {
+        if protocol == Protocol::Http2 { &self.http2 } else { &self.http1 }
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -126,9 +144,6 @@ where
     async fn secure(&self, line: Line<S>, tls: &Tls) {
         let Some(secured) = tls.handshake(line, &self.shared.metrics).await else { return };
         self.watched.tell(|pace, now| *pace = Pace::new(self.shared.limits, now));
-        if secured.get_ref().1.alpn_protocol() == Some(b"h2") {
-            self.watched.speaks(Protocol::Http2);
-        }
         // Its state is over a kilobyte, which each step that it is moved through would hold room for.
         self.speak(Box::new(secured)).await;
     }
@@ -154,9 +169,18 @@ where
 
     /// Speaks HTTP until the connection has ended or taken too long.
     async fn drive(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> End {
+        let opened = tokio::select! {
+            biased;
+            () = self.shared.drain.cancelled() => return End::Spoken { refused: false },
+            overdue = self.overdue() => return End::Overdue(overdue),
+            opened = opening::open(io) => opened,
+        };
+        let Ok((protocol, io)) = opened else { return End::Spoken { refused: false } };
+        self.watched.speaks(protocol);
         let (shared, watched, peer) = (Arc::clone(&self.shared), Arc::clone(&self.watched), self.peer);
         let service = service_fn(move |request| answer(request, peer, &shared, &watched));
-        let mut spoken = pin!(self.shared.builder.serve_connection(TokioIo::new(io), service));
+        // On the heap once: each async function on the way here would hold room for it twice.
+        let mut spoken = Box::pin(self.shared.builders.of(protocol).serve_connection(TokioIo::new(io), service));
         let mut drain = pin!(self.shared.drain.cancelled());
         let mut draining = false;
         let mut timer = pin!(sleep_until(Instant::now() + self.shared.limits.header));
@@ -189,6 +213,17 @@ where
         .await
     }
 
+    /// Waits until something has taken too long.
+    async fn overdue(&self) -> Overdue {
+        loop {
+            let Some((at, overdue)) = self.watched.deadline() else { return pending().await };
+            if at <= Instant::now() {
+                return overdue;
+            }
+            sleep_until(at).await;
+        }
+    }
+
     fn spoken(&self, result: Result<(), Box<dyn std::error::Error + Send + Sync>>) -> End {
         let Err(error) = result else { return End::Spoken { refused: false } };
         tracing::debug!(peer = %self.peer, %error, "connection ended early");
@@ -212,7 +247,6 @@ where
     F: Fn(Request<Incoming>) -> Fut,
     Fut: Future<Output = Response<Body>> + Send + 'static,
 {
-    watched.speaks(if request.version() == Version::HTTP_2 { Protocol::Http2 } else { Protocol::Http1 });
     let underway = Underway::begin(Arc::clone(watched));
     let with_body = !request.body().is_end_stream();
     let own = if shared.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
@@ -220,14 +254,13 @@ where
     request.extensions_mut().insert(ConnectInfo(client));
     request.extensions_mut().insert(scheme);
     let hsts = shared.tls.as_ref().and_then(|tls| tls.hsts.clone());
-    let answer = (shared.handle)(request);
     let watched = Arc::clone(watched);
-    async move {
-        let mut response = answer.await;
+    // A combinator, as an async block would hold room for the future twice.
+    (shared.handle)(request).map(move |mut response| {
         watched.set_unread(with_body && response.status().as_u16() >= 400);
         add_hsts(&mut response, hsts);
         Ok(response.map(|body| Answer::new(body, underway)))
-    }
+    })
 }
 
 fn add_hsts(response: &mut Response<Body>, hsts: Option<HeaderValue>) {

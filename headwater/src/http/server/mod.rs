@@ -4,6 +4,7 @@
 mod answer;
 pub(crate) mod connection;
 pub(crate) mod line;
+mod opening;
 pub(crate) mod pace;
 mod places;
 #[cfg(test)]
@@ -23,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::connection::Shared;
+use self::connection::{Builders, Shared};
 use self::places::{Place, Places};
 use super::metrics::Metrics;
 use super::proxies::Proxies;
@@ -92,10 +93,16 @@ impl Server {
         Fut: Future<Output = Response<Body>> + Send + 'static,
     {
         let Self { listener, places, limits, metrics, proxies, tls } = self;
-        let builder = connection::builder();
         let drain = CancellationToken::new();
-        let shared =
-            Arc::new(Shared { handle, limits: limits.pace, metrics, proxies, tls, builder, drain: drain.clone() });
+        let shared = Arc::new(Shared {
+            handle,
+            limits: limits.pace,
+            metrics,
+            proxies,
+            tls,
+            builders: Builders::new(),
+            drain: drain.clone(),
+        });
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {

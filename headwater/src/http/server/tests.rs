@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{self, Shared};
+use super::connection::{self, Builders, Shared};
 use super::line::Socket;
 use super::pace;
 use crate::http::metrics::{Metrics, Port};
@@ -51,7 +51,7 @@ impl Served {
             metrics,
             proxies: Proxies::default(),
             tls,
-            builder: connection::builder(),
+            builders: Builders::new(),
             drain: drain.clone(),
         };
         let (client, server) = duplex(16 * 1024);
