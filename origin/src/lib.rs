@@ -17,3 +17,4 @@ pub use body::Body;
 pub use limits::Limits;
 pub use live::directory::{Directory, ListError};
 pub use origin::Origin;
+pub use reply::accepts_gzip;

@@ -9,12 +9,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use origin::Directory;
-use rust_embed::{EmbeddedFile, RustEmbed};
+use rust_embed::RustEmbed;
 use schema::ChannelName;
 use schema::api::Problem;
+
+use self::asset::Asset;
+
+mod asset;
 
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/pages"]
@@ -37,6 +40,7 @@ const HASHED_FOLDER: &str = "_next/static/";
 #[derive(Clone)]
 struct Pages {
     directory: Directory,
+    assets: Arc<HashMap<String, Asset>>,
     script_hashes: Arc<HashMap<String, Vec<String>>>,
 }
 
@@ -47,7 +51,10 @@ pub(crate) fn are_built() -> bool {
 
 /// The routes of all pages: a router whose fallback answers every path.
 pub(crate) fn router(directory: Directory) -> Router {
-    let pages = Pages { directory, script_hashes: Arc::new(script_hashes()) };
+    let assets: HashMap<_, _> =
+        Files::iter().filter_map(|name| Some((name.to_string(), Asset::new(Files::get(&name)?)))).collect();
+    let script_hashes = assets.get(HASHES).map(|file| script_hashes(file.plain())).unwrap_or_default();
+    let pages = Pages { directory, assets: Arc::new(assets), script_hashes: Arc::new(script_hashes) };
     Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap| {
         let answer = pages.answer(&method, uri.path(), &headers);
         async move { answer }
@@ -55,9 +62,8 @@ pub(crate) fn router(directory: Directory) -> Router {
 }
 
 /// File name of a page → the CSP hashes of its inline scripts.
-fn script_hashes() -> HashMap<String, Vec<String>> {
-    let Some(file) = Files::get(HASHES) else { return HashMap::new() };
-    match serde_json::from_slice::<HashMap<String, Vec<String>>>(&file.data) {
+fn script_hashes(file: &[u8]) -> HashMap<String, Vec<String>> {
+    match serde_json::from_slice::<HashMap<String, Vec<String>>>(file) {
         Ok(hashes) => {
             hashes.into_iter().map(|(page, hashes)| (page.trim_start_matches('/').to_owned(), hashes)).collect()
         }
@@ -102,7 +108,7 @@ impl Pages {
         if method != Method::GET && method != Method::HEAD {
             return not_allowed();
         }
-        match resolve(path, |name| Files::get(name).is_some()) {
+        match resolve(path, |name| self.assets.contains_key(name)) {
             Target::File(name) => self.file(&name, StatusCode::OK, headers),
             Target::Watch(channel) => self.watch(&channel),
             Target::Missing => self.file("404.html", StatusCode::NOT_FOUND, headers),
@@ -110,23 +116,29 @@ impl Pages {
     }
 
     fn file(&self, name: &str, status: StatusCode, headers: &HeaderMap) -> Response {
-        let Some(file) = Files::get(name) else { return missing() };
-        let tag = entity_tag(&file);
-        let known = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value == tag);
+        let Some(asset) = self.assets.get(name) else { return missing() };
+        let form = asset.form(origin::accepts_gzip(headers));
+        let known = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value == form.etag);
         let mut response = match (known, status) {
             (true, StatusCode::OK) => StatusCode::NOT_MODIFIED.into_response(),
-            _ => (status, Body::from(Bytes::from(file.data.into_owned()))).into_response(),
+            _ => (status, Body::from(form.body)).into_response(),
         };
-        self.describe(response.headers_mut(), name);
-        response.headers_mut().insert(header::ETAG, tag);
+        let has_body = response.status() != StatusCode::NOT_MODIFIED;
+        let headers = response.headers_mut();
+        self.describe(headers, name);
+        headers.insert(header::ETAG, form.etag);
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        if form.is_gzip && has_body {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         response
     }
 
     /// The placeholder with the channel's title; the name stands in while the channel is not live.
     fn watch(&self, channel: &ChannelName) -> Response {
-        let Some(page) = Files::get(WATCH_PAGE) else { return missing() };
+        let Some(page) = self.assets.get(WATCH_PAGE) else { return missing() };
         let title = self.directory.current(channel).map_or_else(|| channel.to_string(), |live| live.title.clone());
-        let html = String::from_utf8_lossy(&page.data)
+        let html = String::from_utf8_lossy(page.plain())
             .replace(TITLE_MARK, &escape(&title))
             .replace(CHANNEL_MARK, channel.as_str());
         let mut response = html.into_response();
@@ -173,11 +185,6 @@ fn permissions(name: &str) -> &'static str {
     } else {
         "camera=(), microphone=(), display-capture=()"
     }
-}
-
-fn entity_tag(file: &EmbeddedFile) -> HeaderValue {
-    let hash: String = file.metadata.sha256_hash().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::from_str(&format!("\"{hash}\"")).expect("hexadecimal digits are allowed in a header")
 }
 
 fn not_allowed() -> Response {

@@ -16,6 +16,19 @@ pub(crate) enum Encoding {
     Gzip,
 }
 
+impl Encoding {
+    /// The best one that a request accepts.
+    pub(crate) fn best(headers: &HeaderMap) -> Self {
+        list(headers, header::ACCEPT_ENCODING).map_or(Self::Identity, |accepted| best_encoding(&accepted))
+    }
+}
+
+/// Whether a request accepts an answer in gzip (RFC 9110 12.5.3).
+#[must_use]
+pub fn accepts_gzip(headers: &HeaderMap) -> bool {
+    Encoding::best(headers) == Encoding::Gzip
+}
+
 /// The headers that matter here. Copied out, so that a request that waits keeps nothing of the
 /// connection's buffers alive.
 #[derive(Debug)]
@@ -30,10 +43,9 @@ pub(crate) struct Conditions {
 
 impl Conditions {
     pub(crate) fn read(method: Method, headers: &HeaderMap) -> Self {
-        let accepted = list(headers, header::ACCEPT_ENCODING);
         Self {
             method,
-            encoding: accepted.map_or(Encoding::Identity, |list| best_encoding(&list)),
+            encoding: Encoding::best(headers),
             range: list(headers, header::RANGE),
             if_none_match: list(headers, header::IF_NONE_MATCH),
             if_range: list(headers, header::IF_RANGE),

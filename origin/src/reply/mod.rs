@@ -13,6 +13,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use schema::api::Problem;
 
+pub use self::conditions::accepts_gzip;
 pub(crate) use self::conditions::{Conditions, Encoding, Method};
 use self::range::Selected;
 use crate::body::Body;

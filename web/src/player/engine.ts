@@ -41,18 +41,3 @@ export interface Engine {
   /** How far behind that, in seconds, the engine makes up for by itself; for more it takes a jump. */
   catchUpSeconds(): number;
 }
-
-/**
- * The engine for this browser, or null where there is none: hls.js wherever there is MSE, for its low
- * latency, and the browser's own HLS elsewhere. Rejects where the code of hls.js cannot be fetched.
- */
-export async function chooseEngine(video: HTMLVideoElement, events: EngineEvents): Promise<Engine | null> {
-  const { default: Hls } = await import('hls.js');
-  if (Hls.isSupported()) {
-    const { HlsEngine } = await import('./hlsEngine');
-    return new HlsEngine(video, events);
-  }
-  if (video.canPlayType('application/vnd.apple.mpegurl') === '') return null;
-  const { NativeEngine } = await import('./nativeEngine');
-  return new NativeEngine(video, events);
-}

@@ -6,8 +6,8 @@ import { STALL_MS, STEADY_MS, STUCK_MS, Watcher, type Sign } from './watcher';
 import { bitrateWords, latencyWords, levelWords, plausibleLatency } from './words';
 
 describe('polling', () => {
-  it('a viewer who waits is polled every two seconds, and more rarely after minutes', () => {
-    expect(pollDelayMs('offline', 0, 0)).toBe(2_000);
+  it('a viewer who waits is polled each second, and more rarely after minutes', () => {
+    expect(pollDelayMs('offline', 0, 0)).toBe(1_000);
     expect(pollDelayMs('ended', 10 * 60_000, 0)).toBe(5_000);
     expect(pollDelayMs('offline', 60 * 60_000, 0)).toBe(10_000);
     expect(pollDelayMs('live', 60 * 60_000, 0)).toBe(2_000);

@@ -4,6 +4,8 @@ import type { Phase } from './state';
 
 /** The usual wait between two polls, in milliseconds. */
 export const POLL_MS = 2_000;
+/** While a viewer waits for the broadcast to begin: it is seen half of this late on average. */
+const EAGER_POLL_MS = 1_000;
 /** The longest wait after failures, in milliseconds. */
 const FAILED_POLL_MS_MAX = 15_000;
 /** A viewer who waits longer than this is polled more rarely, in milliseconds. */
@@ -17,5 +19,5 @@ export function pollDelayMs(phase: Phase, waitedMs: number, failures: number): n
   if (failures > 0) return Math.min(POLL_MS * 2 ** (failures - 1), FAILED_POLL_MS_MAX);
   if (phase !== 'offline' && phase !== 'ended') return POLL_MS;
   if (waitedMs >= VERY_PATIENT_AFTER_MS) return VERY_PATIENT_POLL_MS;
-  return waitedMs >= PATIENT_AFTER_MS ? PATIENT_POLL_MS : POLL_MS;
+  return waitedMs >= PATIENT_AFTER_MS ? PATIENT_POLL_MS : EAGER_POLL_MS;
 }

@@ -5,7 +5,8 @@
 
 import { fetchState, type Broadcast, type ChannelState } from '@/api/live';
 
-import { chooseEngine, type Engine } from './engine';
+import { chooseEngine } from './chooseEngine';
+import type { Engine } from './engine';
 import { pollDelayMs } from './poll';
 import { initialState, step, type Command, type PlayerEvent, type PlayerState } from './state';
 import type { Stats } from './stats';
@@ -42,7 +43,6 @@ export class Session {
   private readonly stopped = new AbortController();
   private readonly watcher = new Watcher();
   private engine: Engine | null = null;
-  private choosing: Promise<Engine | null> | null = null;
   private pollTimer: number | undefined;
   private recoveryTimer: number | undefined;
   private polling = false;
@@ -67,7 +67,6 @@ export class Session {
     window.addEventListener('online', this.poll, { signal });
     const looking = window.setInterval(this.look, LOOK_MS);
     this.poll();
-    this.prefetchEngine();
     return () => {
       this.stopped.abort();
       window.clearInterval(looking);
@@ -161,7 +160,7 @@ export class Session {
   private run(command: Command): void {
     switch (command.do) {
       case 'attach':
-        this.after(command.delayMs, () => void this.attach(command.broadcast));
+        this.after(command.delayMs, () => { this.attach(command.broadcast); });
         break;
       case 'reload':
         this.after(command.delayMs, () => this.engine?.reload());
@@ -198,9 +197,14 @@ export class Session {
     }, delayMs);
   }
 
-  private async attach(broadcast: Broadcast): Promise<void> {
-    const engine = await this.ensureEngine();
-    if (engine === null || this.view.player.attached?.id !== broadcast.id) return;
+  private attach(broadcast: Broadcast): void {
+    this.engine ??= chooseEngine(this.video, this.engineEvents);
+    const { engine } = this;
+    if (engine === null) {
+      this.dispatch({ type: 'unsupported' });
+      return;
+    }
+    if (this.view.player.attached?.id !== broadcast.id) return;
     this.watcher.reset();
     this.counts.attachments += 1;
     this.counts.firstFrameMs = null;
@@ -213,24 +217,6 @@ export class Session {
     this.engine?.detach();
     this.watcher.reset();
     this.show({ levels: [], playingLevel: null, chosenLevel: null, needsTouch: false });
-  }
-
-  /** The engine; dispatches what stands in the way where there is none. */
-  private async ensureEngine(): Promise<Engine | null> {
-    try {
-      this.choosing ??= chooseEngine(this.video, this.engineEvents);
-      this.engine = await this.choosing;
-      if (this.engine === null) this.dispatch({ type: 'unsupported' });
-    } catch {
-      this.choosing = null;
-      this.dispatch({ type: 'networkLost' });
-    }
-    return this.stopped.signal.aborted ? null : this.engine;
-  }
-
-  /** Fetches the player library while the first poll runs; a failure is met when it is needed. */
-  private prefetchEngine(): void {
-    import('hls.js').catch(() => undefined);
   }
 
   private readonly engineEvents = {
