@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::limits::Limits;
-use crate::live::directive::Directive;
+use crate::live::directive::{Directive, Form};
 use crate::live::directory::{Directory, Listed};
 use crate::live::route::{Place, Resource};
 use crate::live::serve;
@@ -40,7 +40,7 @@ struct Ask {
 /// What an answer is made from.
 enum Target {
     Multivariant(Arc<Listed>),
-    Playlist(Place, Directive),
+    Playlist(Place, Directive, Form),
     Object(Place, Box<str>),
     /// Known without waiting.
     Known(Box<Content>),
@@ -92,7 +92,9 @@ impl Origin {
         let encoding = conditions.encoding;
         match target {
             Target::Multivariant(listed) => serve::multivariant(self, &listed, encoding).await.map(Some),
-            Target::Playlist(place, directive) => serve::playlist(self, &place, directive, encoding).await.map(Some),
+            Target::Playlist(place, directive, form) => {
+                serve::playlist(self, &place, directive, form, encoding).await.map(Some)
+            }
             Target::Object(place, name) => serve::object(self, &place, &name).await.map(Some),
             Target::Known(content) => Ok(Some(*content)),
             Target::Preflight => Ok(None),
@@ -131,7 +133,9 @@ impl Origin {
             Resource::State(channel) => {
                 Target::Known(Box::new(serve::state(&channel, directory.current(&channel).as_deref())))
             }
-            Resource::Playlist(address) => Target::Playlist(Place::find(directory, &address)?, Directive::parse(query)),
+            Resource::Playlist(address) => {
+                Target::Playlist(Place::find(directory, &address)?, Directive::parse(query), Form::parse(query))
+            }
             Resource::Object(address, name) => Target::Object(Place::find(directory, &address)?, name.into()),
         })
     }

@@ -1,9 +1,12 @@
 //! What a viewer can see of a broadcast: immutable snapshots behind a `watch`, the same for everybody.
 
+use std::io::Write;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use schema::id::RenditionName;
 use schema::ladder::LatencyProfile;
 use schema::{BroadcastId, ChannelName, Incarnation, MediaTime, TrackKind, UnixMicros};
@@ -45,6 +48,35 @@ pub struct LiveRendition {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
 }
 
+/// A playlist as it is sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text {
+    /// As it is.
+    pub plain: Bytes,
+    /// The same, gzip-encoded; empty if `plain` is.
+    pub gzip: Bytes,
+}
+
+impl Text {
+    /// True if nothing is listed yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.plain.is_empty()
+    }
+}
+
+impl From<String> for Text {
+    /// Compresses at the lowest level: a revision lives for a part, and most of a playlist repeats itself.
+    fn from(text: String) -> Self {
+        if text.is_empty() {
+            return Self::default();
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let gzip = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
+        Self { gzip: gzip.expect("writing to memory does not fail").into(), plain: text.into() }
+    }
+}
+
 /// One immutable revision of a media playlist, with everything that it advertises or once advertised
 /// and still owes (rfc8216bis 6.2.2).
 #[derive(Debug, Clone)]
@@ -52,9 +84,9 @@ pub struct Snapshot {
     /// Counts revisions from 0: the empty window.
     pub revision: u64,
     /// The rendered playlist; empty before the first part.
-    pub playlist: Bytes,
-    /// The same, gzip-encoded.
-    pub playlist_gzip: Bytes,
+    pub playlist: Text,
+    /// The same as a delta update (rfc8216bis 6.2.5.1); `None` while there is nothing to skip.
+    pub delta: Option<Text>,
     /// `EXT-X-TARGETDURATION`, in seconds.
     pub target_duration_s: u32,
     /// `PART-TARGET`; `None` where the profile has no parts.

@@ -4,7 +4,6 @@
 //! Reads no clock: what a removed segment is still owed is measured in the media time that follows it.
 
 use std::collections::VecDeque;
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +11,7 @@ use bytes::Bytes;
 use schema::id::RenditionName;
 use schema::{Incarnation, MediaTime, UnixMicros};
 
-use crate::live::{InitSection, Name, Object, Objects, SegmentObjects, Snapshot};
+use crate::live::{InitSection, Name, Object, Objects, SegmentObjects, Snapshot, Text};
 use crate::timing::Timing;
 
 pub mod multivariant;
@@ -234,13 +233,14 @@ impl Window {
         let listed = self.timing.part_target.is_some();
         let hint = (listed && !self.ended && self.has_media()).then(|| self.next_part());
         let hint: Option<Arc<str>> = hint.map(|name| name.to_string().into());
-        let playlist = if self.has_media() { render::media(self, reports, hint.as_deref()) } else { String::new() };
+        let playlist = if self.has_media() { render::full(self, reports, hint.as_deref()) } else { String::new() };
+        let delta = render::delta(self, reports, hint.as_deref());
         let parts = |segment: Option<&Segment>| segment.filter(|_| listed).map_or(0, |segment| count(&segment.parts));
         let first = self.segments.front().or(self.open.as_ref());
         Snapshot {
             revision: self.revision,
-            playlist_gzip: gzip(playlist.as_bytes()),
             playlist: playlist.into(),
+            delta: delta.map(Text::from),
             target_duration_s: self.timing.target_duration_s,
             part_target: self.timing.part_target,
             first_msn: first.map_or(self.next_msn, |first| first.msn),
@@ -296,19 +296,13 @@ fn count(parts: &[ListedPart]) -> u32 {
     u32::try_from(parts.len()).unwrap_or(u32::MAX)
 }
 
-/// The lowest level: a revision lives for a part, and most of a playlist repeats itself.
-fn gzip(text: &[u8]) -> Bytes {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(text).and_then(|()| encoder.finish()).expect("writing to memory does not fail").into()
-}
-
 /// The snapshot of a rendition that has no media yet.
 #[must_use]
 pub fn empty(timing: &Timing, first_msn: u64, now: Instant) -> Snapshot {
     Snapshot {
         revision: 0,
-        playlist: Bytes::new(),
-        playlist_gzip: Bytes::new(),
+        playlist: Text::default(),
+        delta: None,
         target_duration_s: timing.target_duration_s,
         part_target: timing.part_target,
         first_msn,

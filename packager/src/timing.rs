@@ -19,6 +19,8 @@ const LISTED_SEGMENTS_MIN: i64 = 6;
 const LISTED_SECONDS_MIN: i64 = 30;
 /// A low-latency list holds no more segments than this.
 pub const LISTED_SEGMENTS_MAX: i64 = 300;
+/// The skip boundary of delta updates, in target durations (rfc8216bis 4.4.3.8).
+const SKIP_TARGET_DURATIONS: i64 = 6;
 /// Where a profile has no parts, a segment is still written in chunks of about this length.
 const CHUNK_WITHOUT_PARTS: MediaTime = MediaTime::SECOND;
 
@@ -59,6 +61,9 @@ pub struct Timing {
     pub hold_back: MediaTime,
     /// How many complete segments the live list holds.
     pub listed_segments: usize,
+    /// `CAN-SKIP-UNTIL`: six target durations (rfc8216bis 4.4.3.8), where a delta update then skips half of the
+    /// list or more; `None` where it would not be worth it, and where the profile has no parts.
+    pub skip_until: Option<MediaTime>,
 }
 
 /// Where a time lies on the grid.
@@ -85,6 +90,8 @@ impl Timing {
         let seconds = segment.0 / MediaTime::PER_SECOND;
         let listed = (LISTED_SECONDS_MIN + seconds - 1) / seconds;
         let listed = listed.clamp(LISTED_SEGMENTS_MIN, LISTED_SEGMENTS_MAX);
+        let skip_until = MediaTime(segment.0 * SKIP_TARGET_DURATIONS);
+        let is_worth_it = part_target.is_some() && skip_until.0 * 2 <= listed * segment.0;
         Self {
             frame_rate,
             segment,
@@ -94,6 +101,7 @@ impl Timing {
             part_hold_back: part_target.map(|target| MediaTime(target.0 * 3)),
             hold_back: MediaTime(segment.0 * 3),
             listed_segments: usize::try_from(listed).unwrap_or(6),
+            skip_until: is_worth_it.then_some(skip_until),
         }
     }
 
@@ -210,6 +218,12 @@ mod tests {
                 assert!(listed >= 30 * MediaTime::PER_SECOND);
             }
         }
+    }
+
+    #[test]
+    fn delta_updates_are_offered_where_they_halve_the_list() {
+        let boundary = |profile| Timing::new(profile, FrameRate::THIRTY, BOTH).skip_until.map(MediaTime::to_millis);
+        assert_eq!(profiles().map(boundary), [Some(6_000), Some(12_000), None, None]);
     }
 
     #[test]

@@ -63,7 +63,7 @@ async fn run(start: Start) -> BroadcastEnd {
 
 fn playlist(live: &LiveBroadcast, name: &str) -> String {
     let rendition = live.renditions.iter().find(|rendition| rendition.name.as_str() == name).unwrap();
-    String::from_utf8(rendition.snapshot.borrow().playlist.to_vec()).unwrap()
+    String::from_utf8(rendition.snapshot.borrow().playlist.plain.to_vec()).unwrap()
 }
 
 fn names(live: &LiveBroadcast) -> Vec<&str> {

@@ -143,8 +143,8 @@ fn written(live: &LiveBroadcast, folder: &Path) {
         let snapshot = Arc::clone(&rendition.snapshot.borrow());
         let here = folder.join("b1").join(rendition.name.as_str());
         std::fs::create_dir_all(&here).unwrap();
-        std::fs::write(here.join("index.m3u8"), &snapshot.playlist).unwrap();
-        let text = String::from_utf8(snapshot.playlist.to_vec()).unwrap();
+        std::fs::write(here.join("index.m3u8"), &snapshot.playlist.plain).unwrap();
+        let text = String::from_utf8(snapshot.playlist.plain.to_vec()).unwrap();
         for name in text.split(['"', '\n']).filter(|word| word.ends_with(".m4s") || word.ends_with(".mp4")) {
             let object = snapshot.objects.get(name).unwrap();
             std::fs::write(here.join(name), object.chunks.concat()).unwrap();

@@ -100,7 +100,7 @@ impl Run {
 }
 
 fn text(snapshot: &Snapshot) -> String {
-    String::from_utf8(snapshot.playlist.to_vec()).unwrap()
+    String::from_utf8(snapshot.playlist.plain.to_vec()).unwrap()
 }
 
 fn seconds(count: i64) -> MediaTime {
@@ -223,14 +223,14 @@ fn advertised(read: &Read_) -> Vec<String> {
     read.segments.iter().flat_map(of).collect()
 }
 
-fn others_can_read_it(text: &str) {
+fn others_can_read_it(text: &str, timing: &Timing) {
     let options = ParsingOptionsBuilder::new().with_parsing_for_all_tags().build();
     let mut reader = Reader::from_str(text, options);
     while let Some(line) = reader.read_line().unwrap() {
         assert!(!matches!(line, HlsLine::UnknownTag(_) | HlsLine::Comment(_) | HlsLine::Blank), "{line:?}");
     }
     let parsed = m3u8_rs::parse_media_playlist_res(text.as_bytes()).unwrap();
-    assert_eq!(parsed.version, Some(6));
+    assert_eq!(parsed.version, Some(if timing.skip_until.is_some() { 9 } else { 6 }));
 }
 
 fn gunzip(bytes: &[u8]) -> String {
@@ -239,15 +239,84 @@ fn gunzip(bytes: &[u8]) -> String {
     out
 }
 
+/// The lines of each segment, and its init section, which may stand before an earlier one.
+fn blocks(text: &str) -> Vec<(String, String)> {
+    let (mut blocks, mut block, mut map) = (Vec::new(), String::new(), String::new());
+    for line in text.lines() {
+        let is_head = block.is_empty() && line.starts_with('#') && !starts_segment(line);
+        if line.starts_with("#EXT-X-MAP") {
+            map = format!("{line}\n");
+        } else if !is_head {
+            block.push_str(&format!("{line}\n"));
+            if !line.starts_with('#') {
+                blocks.push((map.clone(), std::mem::take(&mut block)));
+            }
+        }
+    }
+    blocks
+}
+
+fn starts_segment(line: &str) -> bool {
+    ["#EXT-X-DISCONTINUITY", "#EXT-X-PROGRAM-DATE-TIME", "#EXT-X-PART:", "#EXTINF"]
+        .iter()
+        .any(|tag| line.starts_with(tag))
+        && !line.starts_with("#EXT-X-DISCONTINUITY-SEQUENCE")
+}
+
+/// What a client makes of the playlist it holds and a delta update (rfc8216bis 6.3.7).
+fn merge(old: &str, update: &str) -> String {
+    let (head, rest) = update.split_once("#EXT-X-SKIP:SKIPPED-SEGMENTS=").unwrap();
+    let (count, tail) = rest.split_once('\n').unwrap();
+    let from = usize::try_from(read(update).msn - read(old).msn).unwrap();
+    let known = blocks(old);
+    let mut merged = head.to_owned();
+    let mut map = "";
+    for (init, lines) in &known[from..from + count.parse::<usize>().unwrap()] {
+        let (before, after) = lines.split_at(lines.find("#EXT-X-PROGRAM-DATE-TIME").unwrap());
+        merged.push_str(before);
+        if map != init.as_str() {
+            merged.push_str(init);
+            map = init;
+        }
+        merged.push_str(after);
+    }
+    merged + tail
+}
+
+/// Exactly the segments beyond the skip boundary are skipped, and what remains is a playlist.
+fn skips_what_is_old(update: &str, full: &Read_, timing: &Timing) {
+    let boundary = timing.skip_until.unwrap().as_seconds();
+    let count: usize = update.split("SKIPPED-SEGMENTS=").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
+    let complete: Vec<f64> = full.segments.iter().filter(|one| !one.end.is_empty()).map(Segment::seconds).collect();
+    let age_of_end = |index: usize| complete[index + 1..].iter().sum::<f64>();
+    let beyond = (0..complete.len()).filter(|index| age_of_end(*index) > boundary + 0.000_1).count();
+    assert_eq!(count, beyond, "{update}");
+    let kept = read(update);
+    assert_eq!((kept.msn, kept.discontinuities), (full.msn, full.discontinuities));
+    assert_eq!(kept.segments.len(), full.segments.len() - count);
+}
+
 /// All rules over all revisions of one rendition.
 fn judge(revisions: &[Arc<Snapshot>], timing: &Timing) {
     let target = f64::from(timing.target_duration_s);
     let mut bodies: BTreeMap<String, usize> = BTreeMap::new();
     let mut before: Option<Read_> = None;
+    // What a client holds that asks for delta updates alone.
+    let mut merged = String::new();
     for snapshot in revisions {
         let text = text(snapshot);
-        others_can_read_it(&text);
-        assert_eq!(gunzip(&snapshot.playlist_gzip), text);
+        others_can_read_it(&text, timing);
+        assert_eq!(gunzip(&snapshot.playlist.gzip), text);
+        if let Some(delta) = &snapshot.delta {
+            let update = String::from_utf8(delta.plain.to_vec()).unwrap();
+            others_can_read_it(&update, timing);
+            assert_eq!(gunzip(&delta.gzip), update);
+            skips_what_is_old(&update, &read(&text), timing);
+            merged = merge(&merged, &update);
+            assert_eq!(merged, text);
+        } else {
+            merged.clone_from(&text);
+        }
         let read = read(&text);
         for name in advertised(&read) {
             let object = snapshot.objects.get(&name).unwrap_or_else(|| panic!("{name} is not there"));
@@ -286,6 +355,37 @@ fn numbers_agree(snapshot: &Snapshot, read: &Read_, timing: &Timing) {
         let last = &read.segments[complete - 1];
         assert_eq!(snapshot.last_parts as usize, last.parts.len());
     }
+}
+
+#[test]
+fn delta_updates_of_300_revisions_merge_to_the_full_list_discontinuities_among_them() {
+    let mut run = Run::new(LatencyProfile::Ultra, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    run.feed(MediaTime::ZERO, seconds(20));
+    let mut at = seconds(20);
+    for length in [7, 3, 11, 60] {
+        at = run.restart(at + MediaTime::from_millis(100));
+        run.feed(at, at + seconds(length));
+        at += seconds(length);
+    }
+    for revisions in &run.revisions {
+        judge(revisions, &run.timing);
+        let deltas: Vec<_> = revisions.iter().filter_map(|snapshot| snapshot.delta.as_ref()).collect();
+        assert!(deltas.len() >= 300, "{}", deltas.len());
+        let with_break =
+            |delta: &&&packager::live::Text| delta.plain.windows(21).any(|at| at == b"#EXT-X-DISCONTINUITY\n");
+        assert!(deltas.iter().filter(with_break).count() > 50);
+    }
+}
+
+#[test]
+fn a_list_that_is_short_or_has_ended_has_no_delta_update() {
+    let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    run.feed(MediaTime::ZERO, seconds(12));
+    assert!(run.revisions[0].iter().all(|snapshot| snapshot.delta.is_none()));
+    run.feed(seconds(12), seconds(22));
+    assert!(run.revisions[0].last().unwrap().delta.is_some());
+    run.end(Cause::Session(SessionEnd::Closed));
+    assert!(run.revisions[0].last().unwrap().delta.is_none());
 }
 
 fn profiles() -> [LatencyProfile; 4] {

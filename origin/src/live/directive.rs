@@ -1,7 +1,6 @@
 //! The delivery directives of a playlist request (rfc8216bis 6.2.5), read from its query.
 //!
-//! `_HLS_skip` is ignored, as no playlist offers CAN-SKIP-UNTIL (6.2.5.1); so are unknown `_HLS_`
-//! names and every other query parameter.
+//! Unknown `_HLS_` names and every other query parameter are ignored.
 
 use thiserror::Error;
 
@@ -24,6 +23,29 @@ pub enum Directive {
     },
     /// It cannot be read; harmless where directives are ignored.
     Malformed(Malformed),
+}
+
+/// Which form of a playlist a request wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// All of it.
+    #[default]
+    Full,
+    /// Only what is newer than the skip boundary, where that is offered (rfc8216bis 6.2.5.1).
+    Delta,
+}
+
+impl Form {
+    /// Reads `_HLS_skip`. Whatever stands there but `YES` and `v2` asks for all of it, as if it were not there; so does
+    /// a directive that stands twice. There are no date ranges that `v2` could skip.
+    #[must_use]
+    pub fn parse(query: Option<&str>) -> Self {
+        let mut values = query.unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("_HLS_skip="));
+        match (values.next(), values.next()) {
+            (Some("YES" | "v2"), None) => Self::Delta,
+            _ => Self::Full,
+        }
+    }
 }
 
 /// What is wrong with a directive.
@@ -98,6 +120,25 @@ mod tests {
         for (query, directive) in cases {
             assert_eq!(Directive::parse(query), directive, "{query:?}");
         }
+    }
+
+    #[test]
+    fn a_delta_update_is_wanted_by_yes_and_v2_alone() {
+        for query in ["_HLS_skip=YES", "_HLS_skip=v2", "_HLS_msn=7&_HLS_skip=v2&_HLS_part=1"] {
+            assert_eq!(Form::parse(Some(query)), Form::Delta, "{query}");
+        }
+        for query in [
+            "",
+            "_HLS_skip",
+            "_HLS_skip=",
+            "_HLS_skip=yes",
+            "_HLS_skip=NO",
+            "x_HLS_skip=YES",
+            "_HLS_skip=YES&_HLS_skip=v2",
+        ] {
+            assert_eq!(Form::parse(Some(query)), Form::Full, "{query}");
+        }
+        assert_eq!(Form::parse(None), Form::Full);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use schema::{ChannelName, TrackKind};
 use tokio::time::{Instant, timeout_at};
 
 use super::decide::{Decision, ObjectDecision, decide, decide_object};
-use super::directive::Directive;
+use super::directive::{Directive, Form};
 use super::directory::Listed;
 use super::route::Place;
 use super::state;
@@ -59,6 +59,7 @@ pub(crate) async fn playlist(
     origin: &Origin,
     place: &Place,
     directive: Directive,
+    form: Form,
     encoding: Encoding,
 ) -> Result<Content, Refusal> {
     let settled = |snapshot: &Arc<Snapshot>| match decide(directive, snapshot) {
@@ -67,12 +68,15 @@ pub(crate) async fn playlist(
         Decision::Refuse(reason) => Some(Err(reason.into())),
     };
     let snapshot = settle(origin, place.rendition(), settled).await?;
+    let delta = snapshot.delta.as_ref().filter(|_| form == Form::Delta);
+    let text = delta.unwrap_or(&snapshot.playlist);
     let body = match encoding {
-        Encoding::Gzip => &snapshot.playlist_gzip,
-        Encoding::Identity => &snapshot.playlist,
+        Encoding::Gzip => &text.gzip,
+        Encoding::Identity => &text.plain,
     };
     // A restarted broadcast counts revisions from 0 again, under a new incarnation.
-    let tag = format!("{}-{}", place.listed.broadcast.incarnation, snapshot.revision);
+    let kind = if delta.is_some() { "-delta" } else { "" };
+    let tag = format!("{}-{}{kind}", place.listed.broadcast.incarnation, snapshot.revision);
     Ok(playlist_content(body.clone(), encoding, &tag))
 }
 

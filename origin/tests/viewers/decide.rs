@@ -1,10 +1,9 @@
 //! rfc8216bis 6.2.5.2 and 6.2.6, clause by clause.
 
-use bytes::Bytes;
 use origin::live::decide::Decision::{Refuse, Serve, Wait};
 use origin::live::decide::{Decision, ObjectDecision, Reason, TooFar, decide, decide_object};
 use origin::live::directive::{Directive, Malformed};
-use packager::live::{Objects, Snapshot};
+use packager::live::{Objects, Snapshot, Text};
 use proptest::prelude::*;
 use schema::MediaTime;
 
@@ -159,7 +158,7 @@ fn without_parts_a_part_means_its_segment() {
 #[test]
 fn before_the_first_part_everything_waits_that_may() {
     // A window after a restart: numbers go on, nothing is listed yet.
-    let empty = Snapshot { playlist: Bytes::new(), ..snapshot(12, 0, 0) };
+    let empty = Snapshot { playlist: Text::default(), ..snapshot(12, 0, 0) };
     assert_all(
         &empty,
         &[("", Wait), ("_HLS_msn=3", Wait), ("_HLS_msn=12&_HLS_part=0", Wait), ("_HLS_msn=14", TOO_FAR)],
@@ -205,7 +204,7 @@ prop_compose! {
     ) -> Snapshot {
         let target = target.map(|odd| if insane { MediaTime(odd) } else { MediaTime::from_millis(sane) });
         Snapshot {
-            playlist: Bytes::from_static(if empty { b"" } else { b"#EXTM3U" }),
+            playlist: if empty { Text::default() } else { "#EXTM3U".to_owned().into() },
             part_target: target,
             first_msn: next_msn.saturating_sub(first_back),
             ended,
@@ -221,7 +220,7 @@ fn any_case() -> impl Strategy<Value = (Directive, Snapshot)> {
 
 /// The next revision: another part, or after `parts` of them the next segment.
 fn grown(mut snapshot: Snapshot, parts: u32) -> Snapshot {
-    snapshot.playlist = Bytes::from_static(b"#EXTM3U");
+    snapshot.playlist = "#EXTM3U".to_owned().into();
     if snapshot.open_parts < parts {
         snapshot.open_parts += 1;
         return snapshot;
@@ -248,7 +247,7 @@ proptest! {
         prop_assume!(snapshot.next_msn < u64::MAX - 3 && decide(directive, &snapshot) == Wait);
         let last = snapshot.next_msn + 3;
         while decide(directive, &snapshot) == Wait && snapshot.next_msn < last {
-            let ended = Snapshot { ended: true, playlist: Bytes::from_static(b"#EXTM3U"), ..snapshot.clone() };
+            let ended = Snapshot { ended: true, playlist: "#EXTM3U".to_owned().into(), ..snapshot.clone() };
             prop_assert_eq!(decide(directive, &ended), Serve);
             snapshot = grown(snapshot, parts);
         }

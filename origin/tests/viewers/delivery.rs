@@ -178,6 +178,26 @@ async fn a_new_revision_has_a_new_tag() {
 }
 
 #[tokio::test]
+async fn a_delta_update_is_sent_to_who_asks_while_there_is_one() {
+    let mut stage = Stage::playing();
+    let full = stage.get(PLAYLIST).await;
+    let full_tag = header(&full, "etag").to_owned();
+    let full = text(full).await;
+    for query in ["_HLS_skip=YES", "_HLS_skip=v2", "_HLS_msn=10&_HLS_skip=YES"] {
+        let path = format!("{PLAYLIST}?{query}");
+        let update = stage.get(&path).await;
+        assert_eq!(header(&update, "cache-control"), "max-age=1");
+        assert_ne!(header(&update, "etag"), full_tag, "another representation");
+        let update = text(update).await;
+        assert!(update.contains("update") && update != full, "{update}");
+        assert_eq!(gunzip(stage.at_once(with(&path, &[("accept-encoding", "gzip")])).await).await, update);
+    }
+    assert_eq!(text(stage.get(&format!("{PLAYLIST}?_HLS_skip=all")).await).await, full);
+    stage.video.end();
+    assert!(text(stage.get(&format!("{PLAYLIST}?_HLS_skip=YES")).await).await.contains("#EXT-X-ENDLIST"));
+}
+
+#[tokio::test]
 async fn a_range_runs_over_chunks() {
     let stage = Stage::playing();
     let cases = [

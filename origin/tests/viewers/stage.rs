@@ -1,12 +1,9 @@
 //! A broadcast that a test publishes step by step, and an origin that lists it.
 
-use std::io::Write;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use origin::{Body, Directory, Limits, Origin};
@@ -98,8 +95,8 @@ impl Window {
         let playlist = if self.segments[0].is_empty() { String::new() } else { self.playlist() };
         Snapshot {
             revision: self.revision,
-            playlist_gzip: gzip(&playlist),
             playlist: playlist.into(),
+            delta: (!self.ended).then(|| format!("#EXTM3U {} update {}\n", self.name, self.revision).into()),
             first_msn: self.first_msn,
             ended: self.ended,
             hint: self.hint.map(|hint| hint.to_string().into()),
@@ -138,8 +135,8 @@ impl Window {
 pub(crate) fn snapshot(next_msn: u64, open_parts: u32, last_parts: u32) -> Snapshot {
     Snapshot {
         revision: 0,
-        playlist: Bytes::from_static(b"#EXTM3U\n"),
-        playlist_gzip: Bytes::new(),
+        playlist: "#EXTM3U\n".to_owned().into(),
+        delta: None,
         target_duration_s: TARGET_DURATION_S,
         part_target: Some(MediaTime::from_millis(500)),
         first_msn: 0,
@@ -151,12 +148,6 @@ pub(crate) fn snapshot(next_msn: u64, open_parts: u32, last_parts: u32) -> Snaps
         objects: Objects::default(),
         published: Instant::now(),
     }
-}
-
-fn gzip(text: &str) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text.as_bytes()).expect("a Vec takes everything");
-    encoder.finish().expect("a Vec takes everything").into()
 }
 
 /// A broadcast `id` of `channel` with renditions `720p` and `audio`, whose windows begin at segment 10.

@@ -2,7 +2,8 @@
 //! within a frame of the media over any window.
 //!
 //! `EXT-X-VERSION` is 6, what `EXT-X-MAP` needs and nothing more (rfc8216bis 8): the low-latency tags
-//! need no version of their own. It becomes 9 with delta updates.
+//! need no version of their own. It is 9 where delta updates are offered, which need it, and then in the
+//! full playlist too: merged with a delta update it is the next full playlist, byte for byte.
 
 use std::fmt::Write;
 
@@ -13,20 +14,55 @@ use super::{Report, Segment, Window};
 use crate::live::Name;
 
 const VERSION: u32 = 6;
+const VERSION_WITH_DELTA_UPDATES: u32 = 9;
 
 /// Renders `window`, which has media.
-pub(super) fn media(window: &Window, reports: &[Report], hint: Option<&str>) -> String {
+pub(super) fn full(window: &Window, reports: &[Report], hint: Option<&str>) -> String {
+    render(window, 0, reports, hint)
+}
+
+/// The same as a delta update, if there is anything to skip. A list that has ended is never updated.
+pub(super) fn delta(window: &Window, reports: &[Report], hint: Option<&str>) -> Option<String> {
+    let skipped = if window.ended { 0 } else { skipped(window) };
+    (skipped > 0).then(|| render(window, skipped, reports, hint))
+}
+
+/// How many of the oldest segments a delta update skips: those that end further from the end of the last one than
+/// the skip boundary (rfc8216bis 6.2.5.1), by their durations, as clients count.
+fn skipped(window: &Window) -> usize {
+    let Some(boundary) = window.timing.skip_until else { return 0 };
+    let mut after = MediaTime::ZERO;
+    let newest_first = window.segments.iter().rev();
+    let kept = newest_first.take_while(|segment| {
+        let is_near = after <= boundary;
+        after += segment.duration;
+        is_near
+    });
+    window.segments.len() - kept.count()
+}
+
+fn render(window: &Window, skipped: usize, reports: &[Report], hint: Option<&str>) -> String {
     let mut out = String::with_capacity(8 * 1024);
-    write_all(&mut out, window, reports, hint).expect("writing to a string does not fail");
+    write_all(&mut out, window, skipped, reports, hint).expect("writing to a string does not fail");
     out
 }
 
-fn write_all(out: &mut String, window: &Window, reports: &[Report], hint: Option<&str>) -> std::fmt::Result {
+fn write_all(
+    out: &mut String,
+    window: &Window,
+    skipped: usize,
+    reports: &[Report],
+    hint: Option<&str>,
+) -> std::fmt::Result {
     header(out, window)?;
+    if skipped > 0 {
+        writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")?;
+    }
     let open = window.open.as_ref().filter(|_| window.lists_parts());
     let parts_from = parts_from(window, open);
-    let mut init = None;
-    for segment in window.segments.iter().chain(open) {
+    // What stands before a skipped segment goes with it.
+    let mut init = skipped.checked_sub(1).and_then(|last| window.segments.get(last)).map(|segment| segment.init);
+    for segment in window.segments.iter().skip(skipped).chain(open) {
         opening(out, window, segment, init)?;
         init = Some(segment.init);
         if window.lists_parts() && segment.msn >= parts_from {
@@ -57,9 +93,13 @@ fn write_all(out: &mut String, window: &Window, reports: &[Report], hint: Option
 /// What never changes, and the two counters.
 fn header(out: &mut String, window: &Window) -> std::fmt::Result {
     let timing = &window.timing;
-    writeln!(out, "#EXTM3U\n#EXT-X-VERSION:{VERSION}")?;
+    let version = if timing.skip_until.is_some() { VERSION_WITH_DELTA_UPDATES } else { VERSION };
+    writeln!(out, "#EXTM3U\n#EXT-X-VERSION:{version}")?;
     writeln!(out, "#EXT-X-TARGETDURATION:{}", timing.target_duration_s)?;
     write!(out, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES")?;
+    if let Some(boundary) = timing.skip_until {
+        write!(out, ",CAN-SKIP-UNTIL={:.1}", boundary.as_seconds())?;
+    }
     if let Some(hold_back) = timing.part_hold_back {
         write!(out, ",PART-HOLD-BACK={:.3}", hold_back.as_seconds())?;
     }
