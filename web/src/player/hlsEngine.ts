@@ -7,13 +7,14 @@ import type { Level } from './words';
 
 /**
  * `maxLiveSyncPlaybackRate` lets playback run faster until it is where the playlist's hold-back wants it.
+ * What was played stays in the buffer until the browser wants the room: when hls.js 1.7.4 trims it, it forgets which
+ * parts of the newest segment it has, and may then wait at that segment's end for seconds.
  * fMP4 needs no remuxing, so a worker would only cost messages and a `blob:` in the CSP.
  */
 const CONFIG: Partial<HlsConfig> = {
   lowLatencyMode: true,
   maxLiveSyncPlaybackRate: 1.25,
   liveSyncOnStallIncrease: 0.3,
-  backBufferLength: 30,
   maxBufferLength: 20,
   maxBufferSize: 30_000_000,
   liveDurationInfinity: true,
