@@ -16,6 +16,8 @@ from support.waiting import until
 # A classic player starts three target durations behind the end, so it needs that much.
 SEGMENTS = 4
 PLAY_S = 4
+# VLC counts from its own start, and on a busy machine takes seconds to open a stream.
+VLC_RUN_S = 10
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +90,11 @@ def record_with_vlc(live):
     target = home / "vlc.ts"
     try:
         command = tools.vlc_command(home)
-        result = run([*command, "-I", "dummy", "--no-media-library", "--run-time", PLAY_S, "--play-and-exit",
+        result = run([*command, "-I", "dummy", "--no-media-library", "--run-time", VLC_RUN_S, "--play-and-exit",
                       "--sout", f"#std{{access=file,mux=ts,dst={target}}}", "--sout-all", live.playlist, "vlc://quit"],
                      90, env=os.environ | {"HOME": str(home)})
-        kinds = {stream["codec_name"] for stream in judges.streams(target)} if target.exists() else set()
+        recorded = target.exists() and target.stat().st_size > 0
+        kinds = {stream["codec_name"] for stream in judges.streams(target)} if recorded else set()
         return kinds, result.stderr
     finally:
         shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,114 @@
+"""Delta updates of a running broadcast: what a client holds that asks for nothing else."""
+
+import re
+from urllib.parse import urlencode
+
+import publishers
+from checker import media
+from support import web
+
+# Half a minute of list; updates begin once more than the skip boundary of six seconds is listed.
+REVISIONS = 60
+SKIP = re.compile(r"#EXT-X-SKIP:SKIPPED-SEGMENTS=(\d+)\n")
+
+
+def lines_of_segments(text):
+    """For each complete segment its EXT-X-MAP, perhaps of an earlier one, and its other lines."""
+    segments, lines, init, begun = [], [], None, False
+    for line in text.splitlines():
+        begun |= line.startswith(("#EXT-X-MAP", "#EXT-X-PROGRAM-DATE-TIME"))
+        if line.startswith("#EXT-X-MAP"):
+            init = line
+        elif begun:
+            lines.append(line)
+            if not line.startswith("#"):
+                segments.append((init, lines))
+                lines = []
+    return segments
+
+
+def merge(held, update):
+    """What is held and a delta update, together (rfc8216bis 6.3.7)."""
+    head, skipped, tail = SKIP.split(update)
+    first = media_sequence(update) - media_sequence(held)
+    merged, init = [head], None
+    for own, lines in lines_of_segments(held)[first:first + int(skipped)]:
+        if own != init:
+            merged.append(f"{own}\n")
+            init = own
+        merged += [f"{line}\n" for line in lines]
+    return "".join([*merged, tail])
+
+
+def media_sequence(text):
+    return int(re.search(r"#EXT-X-MEDIA-SEQUENCE:(\d+)", text)[1])
+
+
+def next_part(text):
+    """The directives that ask for what the playlist promises."""
+    _, msn, part = re.search(r'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="part-(\d+)-(\d+)-(\d+)', text).groups()
+    return {"_HLS_msn": msn, "_HLS_part": part}
+
+
+def fetch(url, **query):
+    answer = web.get(f"{url}?{urlencode(query)}" if query else url)
+    assert answer.status == 200, answer.text()
+    return answer
+
+
+def get(url, **query):
+    return fetch(url, **query).text()
+
+
+def test_a_client_that_asks_for_updates_alone_holds_the_full_playlist(server):
+    channel = server.new_channel("ultra")
+    with publishers.headwater(server.whip, channel.key) as publisher:
+        channel.wait_playable()
+        rendition = next(line for line in get(channel.playlist).splitlines() if line.endswith("360p/index.m3u8"))
+        url = channel.playlist.rsplit("/", 1)[0] + "/" + rendition
+        held, updates = get(url), 0
+        assert "CAN-SKIP-UNTIL=6.0" in held
+        while updates < REVISIONS:
+            publisher.check_running()
+            answer = get(url, _HLS_skip="YES", **next_part(held))
+            if SKIP.search(answer):
+                updates += 1
+                held = merge(held, answer)
+            else:
+                held = answer
+            check_playlist(held)
+        # The same revision in full, or a later one: then what both list of complete segments is the same.
+        full = get(url)
+        known = dict(by_name(held))
+        common = [(name, lines) for name, lines in by_name(full) if name in known]
+        assert len(common) > 15
+        assert all(without_parts(known[name]) == without_parts(lines) for name, lines in common)
+
+
+def check_playlist(text):
+    playlist, findings = media.check(text.encode())
+    assert playlist.segments and not findings, findings
+
+
+def by_name(text):
+    return [(lines[-1], lines) for _, lines in lines_of_segments(text)]
+
+
+def without_parts(lines):
+    return [line for line in lines if not line.startswith("#EXT-X-PART:")]
+
+
+def test_an_update_is_a_representation_of_its_own_and_every_other_value_gets_the_whole(server, channel):
+    with publishers.headwater(server.whip, channel.key):
+        channel.wait_playable()
+        rendition = next(line for line in get(channel.playlist).splitlines() if line.endswith("360p/index.m3u8"))
+        url = channel.playlist.rsplit("/", 1)[0] + "/" + rendition
+        # In `low` the boundary is 12 s.
+        text = get(url, _HLS_msn=media_sequence(get(url)) + 1)
+        while len(lines_of_segments(text)) < 8:
+            text = get(url, **next_part(text))
+        update = fetch(url, _HLS_skip="v2")
+        assert SKIP.search(update.text()) and update.headers["cache-control"] == "max-age=1"
+        assert "-delta" in update.headers["etag"]
+        for value in ("", "yes", "NO", "v3"):
+            assert not SKIP.search(get(url, _HLS_skip=value)), value
