@@ -12,26 +12,23 @@ use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{NackGeneratorBuilder, ReceiverReportBuilder, Registry, Slot, TwccReceiverBuilder};
 use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
 use rtc::peer_connection::transport::RTCDtlsRole;
-use rtc::rtp_transceiver::rtp_sender::{
-    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
-};
-use rtc::shared::ifaces::ifaces;
-use schema::TrackKind;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCSessionDescription, SettingEngine,
+    PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCSessionDescription, SettingEngine,
     SettingEngineBuilder,
 };
 
-use crate::answer::{Ice, Local, answer, inner_offer, inner_parameters};
+use crate::answer::{Ice, Local, answer, inner_offer};
 use crate::bound::Bound;
+use crate::candidates::candidates;
 use crate::chain::Link;
 use crate::crypto::provider;
 use crate::desk::Desk;
+use crate::media_engine::media_engine;
 use crate::mux::{Counters, Mux, locked};
-use crate::offer::{DtlsRole, Offer, Section, TRANSPORT_CC};
+use crate::offer::{DtlsRole, Offer};
 use crate::peer::{Announced, Callbacks, Footprint, Keeper, Peer};
 use crate::phase::{PhaseSender, phase};
 use crate::restore::Restore;
@@ -270,37 +267,6 @@ fn tracks(offer: &Offer) -> Vec<Track> {
         .collect()
 }
 
-/// Where publishers can reach the port: announced, bound or found; IPv4 first, because some take the first.
-fn candidates(local: SocketAddr, announce: &[IpAddr]) -> io::Result<Vec<SocketAddr>> {
-    let with_port = |ip: &IpAddr| SocketAddr::new(*ip, local.port());
-    if !announce.is_empty() {
-        return Ok(announce.iter().map(with_port).collect());
-    }
-    if !local.ip().is_unspecified() {
-        return Ok(vec![local]);
-    }
-    let all: Vec<IpAddr> = ifaces()?
-        .into_iter()
-        .filter_map(|interface| Some(interface.addr?.ip()))
-        .filter(|ip| ip.is_ipv4() || local.is_ipv6())
-        .collect();
-    let mut public: Vec<IpAddr> = all.iter().copied().filter(is_routable).collect();
-    if public.is_empty() {
-        public = all;
-    }
-    public.sort_by_key(IpAddr::is_ipv6);
-    public.dedup();
-    Ok(public.iter().map(with_port).collect())
-}
-
-/// Neither loopback nor link-local.
-fn is_routable(ip: &IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
-        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
-    }
-}
-
 /// Those of the crate's interceptors that a receiver needs, and ours.
 fn interceptors(offer: &Offer, tap: Tap) -> Registry {
     let nack = NackGeneratorBuilder::new().with_interval(NACK_INTERVAL).with_max_nacks_per_packet(NACKS_PER_PACKET);
@@ -310,92 +276,4 @@ fn interceptors(offer: &Offer, tap: Tap) -> Registry {
         .with(Slot::TwccReceiver, Bound::new(TwccReceiverBuilder::new().build(), offer))
         .with(Slot::ReceiverReport, Bound::new(ReceiverReportBuilder::new().build(), offer))
         .with(Slot::from(14_000), Link::new(tap))
-}
-
-/// Knows exactly the payload types of the offer.
-fn media_engine(offer: &Offer) -> webrtc::error::Result<MediaEngine> {
-    let mut engine = MediaEngine::default();
-    for section in &offer.sections {
-        let kind = match section.kind {
-            TrackKind::Video => RtpCodecKind::Video,
-            TrackKind::Audio => RtpCodecKind::Audio,
-        };
-        engine.register_codec(media_codec(section), kind)?;
-        if let Some(rtx) = section.rtx {
-            engine.register_codec(rtx_codec(section, rtx), kind)?;
-        }
-        if section.transport_cc.is_some() {
-            let extension = RTCRtpHeaderExtensionCapability { uri: TRANSPORT_CC.to_owned() };
-            engine.register_header_extension(extension, kind, None)?;
-        }
-    }
-    Ok(engine)
-}
-
-fn media_codec(section: &Section) -> RTCRtpCodecParameters {
-    let (kind, channels) = match section.kind {
-        TrackKind::Video => ("video", 0),
-        TrackKind::Audio => ("audio", 2),
-    };
-    let offered = [
-        (section.feedback.nack, "nack", ""),
-        (section.feedback.pli, "nack", "pli"),
-        (section.feedback.transport_cc, "transport-cc", ""),
-    ];
-    let feedback =
-        |(_, typ, parameter): (bool, &str, &str)| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() };
-    RTCRtpCodecParameters {
-        rtp_codec: RTCRtpCodec {
-            mime_type: format!("{kind}/{}", section.format.encoding()),
-            clock_rate: section.format.clock_rate(),
-            channels,
-            sdp_fmtp_line: inner_parameters(&section.format).to_owned(),
-            rtcp_feedback: offered.into_iter().filter(|(on, ..)| *on).map(feedback).collect(),
-        },
-        payload_type: section.payload,
-    }
-}
-
-fn rtx_codec(section: &Section, payload_type: u8) -> RTCRtpCodecParameters {
-    let mime_type = match section.kind {
-        TrackKind::Video => "video/rtx",
-        TrackKind::Audio => "audio/rtx",
-    };
-    RTCRtpCodecParameters {
-        rtp_codec: RTCRtpCodec {
-            mime_type: mime_type.to_owned(),
-            clock_rate: section.format.clock_rate(),
-            channels: 0,
-            sdp_fmtp_line: format!("apt={}", section.payload),
-            rtcp_feedback: Vec::new(),
-        },
-        payload_type,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn addresses(list: &[&str]) -> Vec<IpAddr> {
-        list.iter().map(|ip| ip.parse().expect("an address")).collect()
-    }
-
-    #[test]
-    fn announced_addresses_replace_all_others_and_carry_the_port() {
-        let local = "0.0.0.0:8189".parse().expect("an address");
-        let got = candidates(local, &addresses(&["203.0.113.7", "2001:db8::7"])).expect("pure");
-        let text: Vec<String> = got.iter().map(ToString::to_string).collect();
-        assert_eq!(text, ["203.0.113.7:8189", "[2001:db8::7]:8189"]);
-    }
-
-    #[test]
-    fn a_bound_address_is_announced_as_it_is_and_a_wildcard_never() {
-        let local: SocketAddr = "127.0.0.1:8189".parse().expect("an address");
-        assert_eq!(candidates(local, &[]).expect("pure"), [local]);
-        let wildcard = "0.0.0.0:8189".parse().expect("an address");
-        let found = candidates(wildcard, &[]).expect("interfaces");
-        assert!(!found.is_empty());
-        assert!(found.iter().all(|a| a.is_ipv4() && !a.ip().is_unspecified() && a.port() == 8189));
-    }
 }

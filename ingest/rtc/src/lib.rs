@@ -6,10 +6,12 @@
 
 mod answer;
 mod bound;
+mod candidates;
 mod chain;
 mod crypto;
 mod desk;
 mod endpoint;
+mod media_engine;
 mod mux;
 mod offer;
 mod peer;

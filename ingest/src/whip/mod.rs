@@ -29,6 +29,7 @@ mod rate;
 mod refusal;
 mod register;
 mod session;
+mod timers;
 
 pub use http::router;
 pub use ice_server::{IceServer, IceServerError};

@@ -12,19 +12,15 @@ use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
 use super::register::Place;
-use super::{Arrival, Limits, Shared, metrics};
+use super::timers::{Keyframes, Liveness, Samples};
+use super::{Arrival, Shared, metrics};
 use crate::clock::Report;
 use crate::feed::{self, FeedSender, Pushed, QueueFeed, Wish};
 use crate::media::{Media, TrackSetup};
 use crate::rtp::{self, order};
 
-/// How often a keyframe is asked for while it is wanted.
-const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// How soon a lost packet is asked for again where the round trip is not known.
 const RETRANSMISSION_INTERVAL: Duration = Duration::from_millis(50);
-
-/// How often jitter and round trip are noted.
-const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a session is made of.
 pub(super) struct Start {
@@ -109,7 +105,7 @@ impl Session {
         let tracks = start.receiver.tracks();
         let setups: Vec<_> =
             tracks.iter().map(|track| TrackSetup { codec: track.codec, clock_rate: track.clock_rate }).collect();
-        let samples = Samples { last: None, recovered: vec![0; tracks.len()] };
+        let samples = Samples::new(tracks.len());
         let (sender, feed) = feed::queue(start.shared.limits.queue);
         Self {
             id: start.id,
@@ -326,78 +322,6 @@ impl Session {
 
     fn wait(&self) -> Duration {
         order::wait_limit(self.receiver.round_trip())
-    }
-}
-
-/// Whether the publisher is still there.
-#[derive(Debug, Clone, Copy)]
-enum Liveness {
-    /// Answered at this instant; not connected.
-    Opened(Instant),
-    /// Connected at this instant; no media yet.
-    Connected(Instant),
-    /// The last media came at this instant.
-    Media(Instant),
-}
-
-impl Liveness {
-    fn connected(&mut self, now: Instant) {
-        if matches!(self, Self::Opened(_)) {
-            *self = Self::Connected(now);
-        }
-    }
-
-    fn deadline(self, limits: &Limits) -> Instant {
-        match self {
-            Self::Opened(at) => at + limits.connect,
-            Self::Connected(at) | Self::Media(at) => at + limits.silence,
-        }
-    }
-
-    fn end(self, limits: &Limits, now: Instant) -> Option<SessionEnd> {
-        let over = now >= self.deadline(limits);
-        over.then_some(match self {
-            Self::Opened(_) => SessionEnd::Lost,
-            Self::Connected(_) | Self::Media(_) => SessionEnd::Silent,
-        })
-    }
-}
-
-/// When keyframes are asked for.
-#[derive(Debug, Default)]
-struct Keyframes {
-    /// Some packet of the video has come.
-    video_seen: bool,
-    /// The feed's reader wants one, and none was fed since.
-    wished: bool,
-    asked: Option<Instant>,
-}
-
-impl Keyframes {
-    fn may_ask(&mut self, now: Instant) -> bool {
-        let may = self.asked.is_none_or(|at| now >= at + KEYFRAME_INTERVAL);
-        if may {
-            self.asked = Some(now);
-        }
-        may
-    }
-}
-
-/// When the transport's figures are noted.
-#[derive(Debug)]
-struct Samples {
-    last: Option<Instant>,
-    /// What had been recovered of each track by then.
-    recovered: Vec<u64>,
-}
-
-impl Samples {
-    fn is_due(&mut self, now: Instant) -> bool {
-        let due = self.last.is_none_or(|last| now >= last + SAMPLE_INTERVAL);
-        if due {
-            self.last = Some(now);
-        }
-        due
     }
 }
 

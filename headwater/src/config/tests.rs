@@ -1,0 +1,79 @@
+//! The layers of the configuration, and what is said of bad values.
+
+use super::*;
+use std::io::Write;
+
+fn load(toml: &str) -> Result<Config, String> {
+    let mut file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    file.write_all(toml.as_bytes()).unwrap();
+    Config::load(Some(file.path()), &Flags::default())
+        .map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
+}
+
+#[test]
+fn an_empty_file_gives_the_defaults() {
+    let config = load("").unwrap();
+    assert_eq!(config.media_listen(), SocketAddr::from(([127, 0, 0, 1], 8189)));
+}
+
+#[test]
+fn where_any_public_port_will_do_any_other_port_does() {
+    let config = load("[http]\nlisten = \"127.0.0.1:0\"").unwrap();
+    assert_eq!((config.media_listen().port(), config.ops_listen().port()), (0, 0));
+    let config = load("[http]\nlisten = \"127.0.0.1:0\"\n[ops]\nlisten = \"127.0.0.1:7\"").unwrap();
+    assert_eq!(config.ops_listen().port(), 7);
+}
+
+#[test]
+fn ice_servers_are_checked_and_their_passwords_not_shown() {
+    let load = |servers: &str| load(&format!("[media]\nice_servers = [{servers}]"));
+    let turn = r#"{ url = "stun:a" }, { url = "turn:b", username = "u", credential = "secret" }"#;
+    let config = load(turn).unwrap();
+    assert_eq!(config.media.ice_servers().unwrap().len(), 2);
+    assert!(!format!("{config:?}").contains("secret"));
+    let refused = load(r#"{ url = "stun:a" }, { url = "turn:b", credential = "secret" }"#).unwrap_err();
+    assert!(refused.contains("media.ice_servers: number 2: ") && !refused.contains("secret"), "{refused}");
+    assert!(load(r#"{ url = "http://a" }"#).is_err());
+    assert!(load(&[r#"{ url = "stun:a" }"#; 9].join(", ")).unwrap_err().contains("at most 8"));
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let flags = Flags { listen: Some("127.0.0.1:1".parse().unwrap()), ..Flags::default() };
+    assert_eq!(Config::load(None, &flags).unwrap().http.listen.port(), 1);
+}
+
+#[test]
+fn a_bad_value_is_one_line_with_file_key_and_reason() {
+    for (toml, expected) in [
+        ("[http]\nlisten = \"nonsense\"", "FILE: http.listen: invalid socket address syntax"),
+        ("[http]\nlistne = \"127.0.0.1:1\"", "FILE: http.listne: unknown key"),
+        ("[runtime]\nthreads = \"many\"", "FILE: runtime.threads: must be usize"),
+        ("[log]\nformat = \"xml\"", "FILE: log.format: must be one of text, json"),
+        ("[transcode]\nencoder = \"magic\"", "config: transcode.encoder: is not in the table of encoders"),
+        ("[http.tls]\ncertificate = \"a.pem\"", "config: http.tls.key: is missing beside http.tls.certificate"),
+        ("[http.tls]\nkey = \"a.pem\"", "config: http.tls.certificate: is missing beside http.tls.key"),
+        ("[http.tls]\ncertificates = \"a.pem\"", "FILE: http.tls.certificates: unknown key"),
+        (
+            "[http]\nredirect_listen = \"127.0.0.1:80\"",
+            "config: http.redirect_listen: needs http.tls.certificate and http.tls.key",
+        ),
+        (
+            "[http]\ntrusted_proxies = [\"10.0.0.0/99\"]",
+            "FILE: http.trusted_proxies.0: must be addresses or networks such as 127.0.0.1 or 10.0.0.0/8",
+        ),
+        ("[limits]\nsessions_max = 0", "config: limits.sessions_max: must be at least 1"),
+    ] {
+        let line = load(toml).unwrap_err();
+        assert_eq!(line, expected);
+        assert_eq!(line.lines().count(), 1);
+    }
+    assert!(load("not toml").unwrap_err().starts_with("FILE: "));
+}
+
+#[test]
+fn a_secret_value_never_stands_in_the_error_or_the_debug_output() {
+    assert!(!load("[database]\nurl = 5551234").unwrap_err().contains("5551234"));
+    let config = load("[database]\nurl = \"postgres://u:hunter2@h/d\"").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
