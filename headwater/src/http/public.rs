@@ -1,6 +1,6 @@
 //! Which part answers which path of the public port.
 
-use std::future::{poll_fn, ready};
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::{Request, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
 use origin::Origin;
@@ -52,7 +53,7 @@ impl Public {
                 self.metrics.limited(limit);
                 (Route::Other, ready(response).boxed())
             }
-            None if route.is_live() => (route, self.live(route, request).boxed()),
+            None if route.is_live() => (route, self.live(route, request)),
             None => (route, Arc::clone(&self).other(route, request).boxed()),
         };
         answer.inspect(move |response| {
@@ -61,21 +62,18 @@ impl Public {
         })
     }
 
-    fn live(&self, route: Route, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send + use<> {
+    fn live(&self, route: Route, request: Request<Incoming>) -> BoxFuture<'static, Response<Body>> {
         self.count_viewer(&request);
-        let metrics = self.metrics.clone();
         let began = Instant::now();
-        let mut answer = Box::pin(self.origin.handle(request));
-        let mut held = false;
+        let mut answer = self.origin.handle(request).map(|response| response.map(Body::new)).boxed();
         // The origin waits for nothing but media: an answer that is not there at once was held.
-        poll_fn(move |cx| {
-            let answered = answer.as_mut().poll(cx);
-            if answered.is_ready() && !held {
-                metrics.took(route, began.elapsed());
+        match (&mut answer).now_or_never() {
+            Some(response) => {
+                self.metrics.took(route, began.elapsed());
+                ready(response).boxed()
             }
-            held = true;
-            answered.map(|response| response.map(Body::new))
-        })
+            None => answer,
+        }
     }
 
     async fn other(self: Arc<Self>, route: Route, request: Request<Incoming>) -> Response<Body> {

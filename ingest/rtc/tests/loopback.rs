@@ -260,10 +260,12 @@ async fn a_recovered_packet_is_not_asked_for_again() {
     sender.send_video(&picture(0)).await.expect("sent");
     marked(&mut receiver, video).await;
     relay.drop_next_media.store(1, Ordering::Relaxed);
+    // A second of pictures at their own pace: time enough to be asked for again and again.
+    let mut pace = tokio::time::interval(Duration::from_millis(33));
     for index in 1..30 {
+        pace.tick().await;
         sender.send_video(&picture(index)).await.expect("sent");
         marked(&mut receiver, video).await;
-        tokio::time::sleep(Duration::from_millis(33)).await;
     }
     let figures = receiver.figures().tracks[video];
     assert_eq!((figures.lost, figures.recovered), (0, 1));
