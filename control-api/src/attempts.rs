@@ -4,9 +4,11 @@
 //! around the limit, and is forgiven unless its token was wrong.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use schema::subscriber;
 
 /// The most failures of one address within [`WINDOW`].
 const FAILURES_MAX: u32 = 10;
@@ -15,27 +17,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// The most addresses remembered; beyond them the oldest is forgotten.
 const ADDRESSES_MAX: usize = 4_096;
 
-/// Who counts as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Source {
-    V4(Ipv4Addr),
-    /// A network of 64 bits, as one host may use all of its addresses.
-    V6([u16; 4]),
-    Unknown,
-}
-
-impl Source {
-    fn of(address: Option<IpAddr>) -> Self {
-        match address.map(|address| address.to_canonical()) {
-            Some(IpAddr::V4(address)) => Self::V4(address),
-            Some(IpAddr::V6(address)) => {
-                let [a, b, c, d, ..] = address.segments();
-                Self::V6([a, b, c, d])
-            }
-            None => Self::Unknown,
-        }
-    }
-}
+/// Who counts as one; all whose address is not known count as one together.
+type Source = Option<IpAddr>;
 
 #[derive(Debug)]
 struct Failures {
@@ -61,7 +44,7 @@ pub(crate) struct Attempts(Mutex<HashMap<Source, Failures>>);
 impl Attempts {
     /// Counts a try of `address`, or refuses it.
     pub(crate) fn begin(&self, address: Option<IpAddr>, now: Instant) -> Result<(), TooMany> {
-        let source = Source::of(address);
+        let source = address.map(subscriber);
         let mut known = self.lock();
         make_room(&mut known, source, now);
         let failures = known.entry(source).or_insert(Failures { since: now, count: 0 });
@@ -77,7 +60,7 @@ impl Attempts {
 
     /// Takes a try back that did not fail for its token.
     pub(crate) fn forgive(&self, address: Option<IpAddr>) {
-        if let Some(failures) = self.lock().get_mut(&Source::of(address)) {
+        if let Some(failures) = self.lock().get_mut(&address.map(subscriber)) {
             failures.count = failures.count.saturating_sub(1);
         }
     }
@@ -103,6 +86,8 @@ fn make_room(known: &mut HashMap<Source, Failures>, source: Source, now: Instant
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn address(text: &str) -> Option<IpAddr> {

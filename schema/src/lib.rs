@@ -9,11 +9,13 @@ pub mod feed;
 pub mod id;
 pub mod ladder;
 pub mod secret;
+pub mod subscriber;
 pub mod time;
 pub mod unit;
 
 pub use feed::{Feed, FeedEvent, SessionEnd};
 pub use id::{BroadcastId, ChannelName, Incarnation, SessionId};
 pub use secret::StreamKey;
+pub use subscriber::subscriber;
 pub use time::{MediaTime, UnixMicros};
 pub use unit::{AccessUnit, Codec, TrackKind};

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use schema::subscriber;
 use tokio::time::Instant;
 
 /// So many addresses are told apart; beyond that, unknown ones share a bucket until some are full again.
@@ -36,12 +37,11 @@ impl Rates {
     /// The machine's own addresses are not limited: behind a proxy that is not among the trusted
     /// ones, every client has one of them.
     pub(super) fn take(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
-        let address = address.to_canonical();
-        if address.is_loopback() {
+        if address.to_canonical().is_loopback() {
             return Ok(());
         }
         let mut all = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = place(&mut all, network(address), now);
+        let key = place(&mut all, subscriber(address), now);
         let full_at = all.get(&key).copied().unwrap_or(now).max(now) + self.rate.interval;
         let over = full_at.saturating_duration_since(now + self.rate.interval * self.rate.burst);
         if !over.is_zero() {
@@ -61,14 +61,6 @@ fn place(all: &mut HashMap<IpAddr, Instant>, key: IpAddr, now: Instant) -> IpAdd
         }
     }
     key
-}
-
-/// What one client holds: an IPv4 address, or an IPv6 network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
-    }
 }
 
 #[cfg(test)]

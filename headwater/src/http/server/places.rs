@@ -1,8 +1,10 @@
 //! How many connections may be open: in all, and from one address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use schema::subscriber;
 
 use crate::http::metrics::Limit;
 
@@ -69,17 +71,6 @@ impl Drop for Place {
                 _ => drop(taken.by_address.remove(&address)),
             }
         }
-    }
-}
-
-/// What counts as one address: in IPv6 the /64 that one subscriber has at least (RFC 6177).
-fn subscriber(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
