@@ -54,6 +54,8 @@ struct Segment {
     start: MediaTime,
     duration: MediaTime,
     parts: Vec<ListedPart>,
+    /// True if there is no media for it (`EXT-X-GAP`).
+    is_gap: bool,
     objects: Arc<SegmentObjects>,
 }
 
@@ -123,7 +125,10 @@ impl Window {
         }
         let segment = match self.open.take() {
             Some(open) => open,
-            None => self.open_segment(part.msn, part.start),
+            None => {
+                self.fill_gap(part.msn);
+                self.open_segment(part.msn, part.start)
+            }
         };
         self.open = Some(grow(segment, part));
     }
@@ -138,7 +143,28 @@ impl Window {
             start,
             duration: MediaTime::ZERO,
             parts: Vec::new(),
+            is_gap: false,
             objects: Arc::new(SegmentObjects { msn, parts: Vec::new(), whole: None }),
+        }
+    }
+
+    /// Lists the numbers up to `msn` for which this rendition got no media, as the others have media
+    /// under them (rfc8216bis 4.4.4.7, 6.2.1).
+    fn fill_gap(&mut self, msn: u64) {
+        while self.next_msn < msn
+            && let Some(last) = self.segments.back()
+        {
+            let (start, epoch, init) = (last.start + last.duration, last.epoch, last.init);
+            let gap = self.open_segment(self.next_msn, start);
+            self.segments.push_back(Segment {
+                duration: self.timing.segment,
+                is_gap: true,
+                epoch,
+                discontinuities: 0,
+                init,
+                ..gap
+            });
+            self.next_msn += 1;
         }
     }
 
@@ -263,7 +289,7 @@ impl Window {
     fn objects(&self) -> Objects {
         let segments: Vec<Arc<SegmentObjects>> = self
             .owed()
-            .filter(|segment| self.lists_parts() || segment.objects.whole.is_some())
+            .filter(|segment| self.lists_parts() || segment.is_gap || segment.objects.whole.is_some())
             .map(|segment| Arc::clone(&segment.objects))
             .collect();
         let inits: Vec<InitSection> = self.inits.iter().cloned().collect();

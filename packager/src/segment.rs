@@ -138,37 +138,20 @@ impl Segmenter {
         cuts
     }
 
-    /// The least number that the segment after a restart can have: an open one of which no part was
-    /// put out need not count.
-    #[must_use]
-    pub fn restart_msn(&self) -> u64 {
-        match self.open {
-            Some(open) if open.parts > 0 => open.msn + 1,
-            Some(open) => open.msn,
-            None => self.next_msn,
-        }
-    }
-
     /// The encoder began anew: closes what is open; the next unit begins a segment, behind a discontinuity.
     ///
-    /// That segment is to have the number `msn`, the same in all renditions. Where closing would lead
-    /// beyond it, this rendition was the first to reach a segment that the others never will; what is
-    /// open of it was never put out, and is dropped.
+    /// That segment is to have the number `msn`, the same in all renditions. What is open of a segment
+    /// from there on is dropped: this rendition was the first to reach it, and nothing of it is listed.
     pub fn restart(&mut self, start: MediaTime, msn: u64) -> Vec<Cut> {
-        if self.open.is_some_and(|open| open.msn >= msn && open.parts == 0) {
-            self.drop_open();
+        if self.open.is_some_and(|open| open.msn >= msn) {
+            self.open = None;
+            self.samples.clear();
         }
         let cuts = self.finish();
-        self.start = start.max(self.end.unwrap_or(MediaTime::ZERO));
+        self.next_msn = msn;
+        self.start = start.max(MediaTime::ZERO);
         self.end = None;
         cuts
-    }
-
-    fn drop_open(&mut self) {
-        self.open = None;
-        let first = self.samples.first().map(|sample| sample.start);
-        self.samples.clear();
-        self.end = first.or(self.end);
     }
 
     /// Closes the open part, and leaves its segment open.

@@ -13,6 +13,7 @@ use packager::broadcast::{BroadcastMetrics, Cause, Outlets, Publisher, Status, S
 use packager::ladder;
 use packager::live::{LiveBroadcast, Snapshot};
 use packager::timing::{Timing, Tracks};
+use packager_transcode::wire::Output;
 use prometheus::Registry;
 use quick_m3u8::config::ParsingOptionsBuilder;
 use quick_m3u8::{HlsLine, Reader};
@@ -67,6 +68,49 @@ impl Run {
         for output in support::outputs(&plan, from, to) {
             self.publisher.as_mut().unwrap().handle(output, MediaTime::ZERO, Instant::now());
             self.collect();
+        }
+    }
+
+    /// The same with some renditions behind the others.
+    fn feed_late(&mut self, from: MediaTime, to: MediaTime, late: impl Fn(u8) -> MediaTime) {
+        let plan = self.publisher.as_ref().unwrap().plan();
+        let mut outputs = support::outputs(&plan, from, to);
+        outputs.sort_by_key(|output| match output {
+            Output::Encoded { rendition, unit } => unit.pts + unit.duration.unwrap() + late(*rendition),
+            _ => from,
+        });
+        for output in outputs {
+            self.publisher.as_mut().unwrap().handle(output, MediaTime::ZERO, Instant::now());
+            self.collect();
+            self.is_in_step();
+        }
+    }
+
+    /// No list is more than a part ahead of another, nor in a segment that follows one that another still fills.
+    fn is_in_step(&self) {
+        let last: Vec<&Arc<Snapshot>> = self.revisions.iter().filter_map(|revisions| revisions.last()).collect();
+        if self.listed.lock().unwrap().is_empty() {
+            return;
+        }
+        for one in &last {
+            for other in &last {
+                let ahead = match one.next_msn.checked_sub(other.next_msn) {
+                    Some(0) => i64::from(one.open_parts) - i64::from(other.open_parts),
+                    Some(1) => {
+                        assert_eq!(one.open_parts, 0, "{} while another fills {}", one.next_msn, other.next_msn);
+                        i64::from(one.last_parts) - i64::from(other.open_parts)
+                    }
+                    _ => 0,
+                };
+                assert!(
+                    ahead <= 1,
+                    "{}.{} against {}.{}",
+                    one.next_msn,
+                    one.open_parts,
+                    other.next_msn,
+                    other.open_parts
+                );
+            }
         }
     }
 
@@ -152,7 +196,8 @@ fn read(text: &str) -> Read_ {
             read.msn = msn.parse().unwrap();
         } else if let Some(count) = after("#EXT-X-DISCONTINUITY-SEQUENCE:") {
             read.discontinuities = count.parse().unwrap();
-        } else if line == "#EXT-X-DISCONTINUITY" || line.starts_with("#EXT-X-PROGRAM-DATE-TIME") {
+        } else if line == "#EXT-X-DISCONTINUITY" || line == "#EXT-X-GAP" || line.starts_with("#EXT-X-PROGRAM-DATE-TIME")
+        {
             now.tags.push(line.to_owned());
         } else if line.starts_with("#EXT-X-MAP") {
             now.map = Some(uri(line));
@@ -318,7 +363,8 @@ fn judge(revisions: &[Arc<Snapshot>], timing: &Timing) {
             merged.clone_from(&text);
         }
         let read = read(&text);
-        for name in advertised(&read) {
+        let is_gap = |name: &String| text.contains(&format!("#EXT-X-GAP\n#EXTINF:{target:.5},\n{name}\n"));
+        for name in advertised(&read).into_iter().filter(|name| !is_gap(name)) {
             let object = snapshot.objects.get(&name).unwrap_or_else(|| panic!("{name} is not there"));
             let body = object.chunks.first().unwrap().as_ptr() as usize;
             assert_eq!(*bodies.entry(name).or_insert(body), body, "other bytes");
@@ -450,7 +496,7 @@ fn a_rendition_that_had_nothing_before_the_restart_has_the_same_discontinuity_se
     let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
     let plan = run.publisher.as_ref().unwrap().plan();
     for output in support::outputs(&plan, MediaTime::ZERO, seconds(1)) {
-        if matches!(&output, packager_transcode::wire::Output::Encoded { rendition: 0, .. }) {
+        if matches!(&output, Output::Encoded { rendition: 0, .. }) {
             run.publisher.as_mut().unwrap().handle(output, MediaTime::ZERO, Instant::now());
         }
     }
@@ -464,6 +510,60 @@ fn a_rendition_that_had_nothing_before_the_restart_has_the_same_discontinuity_se
         read.discontinuities + tags.filter(|tag| *tag == "#EXT-X-DISCONTINUITY").count() as u64
     };
     assert_eq!((numbers(0), numbers(1), numbers(2)), (1, 1, 1));
+}
+
+#[test]
+fn renditions_that_lag_keep_the_others_in_step_and_lose_nothing() {
+    for profile in [LatencyProfile::Ultra, LatencyProfile::Low, LatencyProfile::Classic] {
+        for lags in [[0, 0, 1_400], [900, 0, 300], [0, 1_900, 40], [1_333, 1_000, 0]] {
+            let mut run = Run::new(profile, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+            let late = |rendition: u8| MediaTime::from_millis(lags[usize::from(rendition)]);
+            run.feed_late(MediaTime::ZERO, seconds(31), late);
+            let start = run.restart(seconds(31));
+            run.feed_late(start, seconds(60), late);
+            run.end(Cause::Session(SessionEnd::Closed));
+            let dated: Vec<Vec<(u64, String)>> = (0..3).map(|rendition| dates(&run.last(rendition))).collect();
+            assert_eq!(dated[0], dated[1]);
+            assert_eq!(dated[0], dated[2], "one number means one time");
+            assert_eq!(run.metrics.holes.get(), 0);
+            run.revisions.iter().for_each(|revisions| judge(revisions, &run.timing));
+        }
+    }
+}
+
+/// The number of each listed segment and its date, to the tenth of a second.
+fn dates(text: &str) -> Vec<(u64, String)> {
+    let read = read(text);
+    let date = |segment: &Segment| {
+        let tag = segment.tags.iter().find(|tag| tag.starts_with("#EXT-X-PROGRAM-DATE-TIME")).unwrap();
+        tag.rsplit_once('.').unwrap().0.to_owned() + &tag.rsplit_once('.').unwrap().1[..1]
+    };
+    (read.msn..).zip(read.segments.iter().map(date)).collect()
+}
+
+#[test]
+fn a_rendition_without_media_holds_nobody_up_for_long() {
+    let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    run.feed(MediaTime::ZERO, seconds(4));
+    let plan = run.publisher.as_ref().unwrap().plan();
+    let audio = plan.audio.as_ref().unwrap().rendition;
+    for output in support::outputs(&plan, seconds(4), seconds(10)) {
+        if !matches!(&output, Output::Encoded { rendition, .. } if *rendition == audio) {
+            run.publisher.as_mut().unwrap().handle(output, MediaTime::ZERO, Instant::now());
+            run.collect();
+        }
+    }
+    let msn = |rendition: usize| run.revisions[rendition].last().unwrap().next_msn;
+    assert_eq!((msn(0), msn(1), msn(2)), (105, 105, 101), "the sound of the second segment lacks its last samples");
+    let start = run.restart(seconds(10));
+    run.feed(start, seconds(20));
+    let last = run.last(2);
+    let missing: Vec<&str> = last.lines().skip_while(|line| *line != "#EXT-X-GAP").take(3).collect();
+    assert_eq!(missing, ["#EXT-X-GAP", "#EXTINF:2.00000,", "seg-7-102.m4s"], "{last}");
+    assert!(run.revisions[2].last().unwrap().objects.get("seg-7-103.m4s").is_none());
+    assert!(run.revisions[2].last().unwrap().objects.get("seg-7-106.m4s").is_some());
+    assert_eq!(dates(&run.last(0)).last(), dates(&last).last());
+    run.revisions.iter().for_each(|revisions| judge(revisions, &run.timing));
 }
 
 #[test]

@@ -21,6 +21,9 @@ use crate::live::{LiveBroadcast, LiveRendition, Snapshot};
 use crate::playlist::{Report, multivariant};
 use crate::timing::Timing;
 
+/// A rendition that is so far behind the others gets no media.
+const ABSENT_AFTER: MediaTime = MediaTime(2 * MediaTime::PER_SECOND);
+
 /// Called once with a broadcast that can be played.
 pub type Listing = Box<dyn FnOnce(Arc<LiveBroadcast>) + Send>;
 
@@ -181,7 +184,7 @@ impl Publisher {
             return;
         };
         if track.push(unit, self.epoch, &self.metrics) {
-            self.publish(index, now);
+            self.list_ready(now);
             self.list(now);
             let late = Instant::now().saturating_duration_since(now);
             self.metrics.publish_lateness.observe(late.as_secs_f64());
@@ -206,10 +209,38 @@ impl Publisher {
         }
     }
 
-    /// Lists the broadcast as soon as one part of each rendition exists and all are in step. All are
-    /// rendered anew, as the first revisions could not report the others.
+    /// Lists what is ready in all renditions, as far as they keep in step.
+    fn list_ready(&mut self, now: Instant) {
+        let mut changed = vec![false; self.tracks.len()];
+        while let Some(index) = self.in_step() {
+            changed[index] |= self.tracks[index].list_next(&self.metrics);
+        }
+        for (index, _) in changed.iter().enumerate().filter(|&(_, &changed)| changed) {
+            self.publish(index, now);
+        }
+    }
+
+    /// A rendition that may list what it has ready: none is ever more than a part ahead of another
+    /// (rfc8216bis B.1), and none begins a segment before all others have ended the one before, so that
+    /// one number means one time in all of them whatever happens. One that gets no media holds nobody up.
+    fn in_step(&self) -> Option<usize> {
+        let end = |track: &Track| track.end().unwrap_or(self.plan.start);
+        let lead = self.tracks.iter().map(end).max()?;
+        let absent_after = ABSENT_AFTER.max(self.timing.segment);
+        let present = self.tracks.iter().filter(|track| lead - end(track) <= absent_after).map(Track::next);
+        let (msn, start) = present
+            .fold((u64::MAX, MediaTime(i64::MAX)), |(msn, start), next| (msn.min(next.msn), start.min(next.start)));
+        let ahead = MediaTime(self.timing.part_target.unwrap_or(self.timing.segment).0 / 2);
+        self.tracks.iter().position(|track| {
+            let next = track.next();
+            next.is_ready && next.msn <= msn && next.start.0 <= start.0.saturating_add(ahead.0)
+        })
+    }
+
+    /// Lists the broadcast as soon as one part of each rendition exists. All are rendered anew, as the
+    /// first revisions could not report the others.
     fn list(&mut self, now: Instant) {
-        if self.listing.is_none() || !self.tracks.iter().all(Track::has_media) || !self.is_in_step() {
+        if self.listing.is_none() || !self.tracks.iter().all(Track::has_media) {
             return;
         }
         let listed: Vec<_> = self.tracks.iter().filter_map(|track| track.listed(&self.timing)).collect();
@@ -221,17 +252,6 @@ impl Publisher {
             debug!(broadcast = %self.live.id, "broadcast is listed");
             listing(Arc::clone(&self.live));
         }
-    }
-
-    /// True if no rendition is more than a part behind another (rfc8216bis B.1), as after the burst of
-    /// the start. One that stays behind, such as a microphone that opens late, keeps the others
-    /// from viewers for a segment at most.
-    fn is_in_step(&self) -> bool {
-        let ends = || self.tracks.iter().filter_map(Track::end);
-        let (Some(least), Some(most)) = (ends().min(), ends().max()) else { return false };
-        // Half a part of media apart, their lists are never more than one part apart.
-        let allowed = MediaTime(self.timing.part_target.unwrap_or(self.timing.segment).0 / 2);
-        most - least <= allowed || most - self.plan.start >= self.timing.segment
     }
 
     fn count(&mut self, now: Statistics) {
@@ -257,7 +277,11 @@ impl Publisher {
         let ends = self.tracks.iter().filter_map(Track::end);
         let newest = ends.fold(newest, MediaTime::max);
         let start = self.timing.position(newest).next;
-        let msn = self.tracks.iter().map(Track::restart_msn).max().unwrap_or(0);
+        let growing = self.tracks.iter().map(|track| track.next().msn).min().unwrap_or(0);
+        for track in &mut self.tracks {
+            track.list_up_to(growing, &self.metrics);
+        }
+        let msn = self.tracks.iter().map(Track::msn_after).max().unwrap_or(0);
         let mut had_media = false;
         for track in &mut self.tracks {
             had_media |= track.restart(start, msn, &self.metrics);

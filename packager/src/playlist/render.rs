@@ -68,7 +68,10 @@ fn write_all(
         if window.lists_parts() && segment.msn >= parts_from {
             parts(out, window, segment)?;
         }
-        if segment.objects.whole.is_some() {
+        if segment.is_gap {
+            writeln!(out, "#EXT-X-GAP")?;
+        }
+        if segment.is_gap || segment.objects.whole.is_some() {
             let name = Name::Segment(window.incarnation, segment.msn);
             writeln!(out, "#EXTINF:{:.5},\n{name}", segment.duration.as_seconds())?;
         }

@@ -1,5 +1,6 @@
 //! One rendition on its way out.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,12 +21,27 @@ use crate::playlist::{self, NewPart, Report, Window};
 use crate::segment::{Cut, Part, Segmenter};
 use crate::timing::Timing;
 
+/// What a rendition would list next.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Next {
+    /// The media sequence number of its segment.
+    pub(super) msn: u64,
+    /// Where it begins.
+    pub(super) start: MediaTime,
+    /// True if it is there, and waits for the other renditions alone.
+    pub(super) is_ready: bool,
+}
+
 /// One rendition: its segmenter, its window and the watch on which it is published.
 pub(super) struct Track {
     rendition: Rendition,
     kind: TrackKind,
     timescale: u32,
     segmenter: Segmenter,
+    /// What is cut and waits for the other renditions before it is listed.
+    ready: VecDeque<Cut>,
+    /// Where the listed media ends.
+    listed_to: MediaTime,
     window: Window,
     sender: watch::Sender<Arc<Snapshot>>,
     /// Of the newest encoder.
@@ -56,6 +72,8 @@ impl Track {
             },
             rendition,
             segmenter,
+            ready: VecDeque::new(),
+            listed_to: subject.begins,
             window,
             sender,
             audio: None,
@@ -75,14 +93,14 @@ impl Track {
         }
     }
 
-    /// Takes a coded unit; true if the list changed.
+    /// Takes a coded unit; true if that completed something, which then waits to be listed.
     pub(super) fn push(&mut self, unit: &AccessUnit, epoch: u64, metrics: &BroadcastMetrics) -> bool {
         if self.needs_init && !self.begin(unit, epoch) {
             metrics.discard("no_configuration");
             return false;
         }
         let cuts = self.segmenter.push(unit);
-        self.apply(cuts, metrics)
+        self.make_ready(cuts, metrics)
     }
 
     /// Writes the init section before the first unit of an encoder; false if this unit cannot be the first.
@@ -115,20 +133,11 @@ impl Track {
         written.inspect_err(|error| warn!(rendition = %self.rendition.name, %error, "no init section")).ok()
     }
 
-    /// Carries the segmenter's decisions out; true if the list changed.
-    fn apply(&mut self, cuts: Vec<Cut>, metrics: &BroadcastMetrics) -> bool {
-        let mut changed = false;
+    fn make_ready(&mut self, cuts: Vec<Cut>, metrics: &BroadcastMetrics) -> bool {
+        let before = self.ready.len();
         for cut in cuts {
             match cut {
-                Cut::Part(part) => {
-                    changed |= self.append(&part, metrics) && self.window.lists_parts();
-                }
-                Cut::SegmentEnd(_) => {
-                    self.window.complete_segment();
-                    let label = kind_label(self.kind);
-                    metrics.segments.with_label_values(&[label]).inc();
-                    changed = true;
-                }
+                Cut::Part(_) | Cut::SegmentEnd(_) => self.ready.push_back(cut),
                 Cut::Discarded(reason) => metrics.discard(reason.as_str()),
                 Cut::Hole(length) => {
                     debug!(rendition = %self.rendition.name, ?length, "hole in the output");
@@ -136,7 +145,39 @@ impl Track {
                 }
             }
         }
+        self.ready.len() > before
+    }
+
+    /// What it would list next.
+    pub(super) fn next(&self) -> Next {
+        let msn = self.window.next_msn();
+        match self.ready.front() {
+            Some(Cut::Part(part)) => Next { msn: part.msn, start: part.start(), is_ready: true },
+            ready => Next { msn, start: self.listed_to, is_ready: ready.is_some() },
+        }
+    }
+
+    /// Lists the next part that is ready, with the end of its segment if that is ready too; true if the list changed.
+    pub(super) fn list_next(&mut self, metrics: &BroadcastMetrics) -> bool {
+        let mut changed = false;
+        if let Some(Cut::Part(part)) = self.ready.pop_front_if(|cut| matches!(cut, Cut::Part(_))) {
+            self.listed_to = part.start() + part.duration();
+            changed = self.append(&part, metrics) && self.window.lists_parts();
+        }
+        while self.ready.pop_front_if(|cut| !matches!(cut, Cut::Part(_))).is_some() {
+            self.window.complete_segment();
+            metrics.segments.with_label_values(&[kind_label(self.kind)]).inc();
+            changed = true;
+        }
         changed
+    }
+
+    /// Lists what is ready of segments up to `msn`, and drops what is ready beyond.
+    pub(super) fn list_up_to(&mut self, msn: u64, metrics: &BroadcastMetrics) {
+        while self.next().is_ready && self.next().msn <= msn {
+            self.list_next(metrics);
+        }
+        self.ready.clear();
     }
 
     fn append(&mut self, part: &Part, metrics: &BroadcastMetrics) -> bool {
@@ -169,15 +210,11 @@ impl Track {
         }
     }
 
-    /// The least number that its segment after a restart can have.
-    pub(super) fn restart_msn(&self) -> u64 {
-        self.segmenter.restart_msn()
-    }
-
     /// A new encoder comes, whose first segment is to have the number `msn`; true if the last one had put anything out.
     pub(super) fn restart(&mut self, start: MediaTime, msn: u64, metrics: &BroadcastMetrics) -> bool {
         let cuts = self.segmenter.restart(start, msn);
-        self.apply(cuts, metrics);
+        self.make_ready(cuts, metrics);
+        self.list_up_to(msn, metrics);
         self.needs_init = true;
         self.audio = None;
         std::mem::take(&mut self.has_parts)
@@ -186,7 +223,8 @@ impl Track {
     /// Nothing follows: closes the open part, and with it segment and list if the end is final.
     pub(super) fn end_media(&mut self, is_final: bool, metrics: &BroadcastMetrics) {
         let cuts = if is_final { self.segmenter.finish() } else { self.segmenter.flush_part() };
-        self.apply(cuts, metrics);
+        self.make_ready(cuts, metrics);
+        self.list_up_to(u64::MAX, metrics);
         if is_final {
             self.window.end_list();
         }
@@ -196,6 +234,7 @@ impl Track {
         self.window.has_media()
     }
 
+    /// Where its coded media ends, listed or not; `None` before the first unit of an encoder.
     pub(super) fn end(&self) -> Option<MediaTime> {
         self.segmenter.end()
     }
