@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use schema::StreamKey;
-use schema::api::{AdmitRequest, PublishGrant};
+use schema::api::{AdmitRequest, GRACE_DEFAULT_S, KeyRole, PublishGrant};
 use schema::ladder::Ladder;
 use sqlx::types::Json as Jsonb;
 use sqlx::{FromRow, PgConnection};
@@ -130,5 +130,7 @@ fn grant(row: KeyRow) -> Result<PublishGrant, ApiError> {
         profile: profile_of(&row.profile),
         frame_rate: row.frame_rate.and_then(|rate| u32::try_from(rate).ok()),
         last_size: size(row.last_width, row.last_height),
+        grace_s: GRACE_DEFAULT_S,
+        role: KeyRole::Primary,
     })
 }

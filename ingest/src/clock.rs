@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use schema::{MediaTime, TrackKind, UnixMicros};
+use schema::{MediaTime, TrackKind, Zero};
 
 mod report;
 
@@ -21,15 +21,6 @@ pub const SLEW_PER_MILLE: i64 = 5;
 pub const JUMP: MediaTime = MediaTime(10 * MediaTime::PER_SECOND);
 /// A wished correction beyond this is not believed.
 pub const CORRECTION_MAX: MediaTime = MediaTime(3 * MediaTime::PER_SECOND);
-
-/// The start of a broadcast's time: the arrival of its first packet.
-#[derive(Debug, Clone, Copy)]
-pub struct Zero {
-    /// When it came.
-    pub arrival: Instant,
-    /// What the wall clock showed then.
-    pub wall: UnixMicros,
-}
 
 /// One clock for all tracks of a session.
 #[derive(Debug)]
@@ -77,7 +68,7 @@ struct Running {
 }
 
 impl BroadcastClock {
-    /// A clock whose time starts at `zero`, for tracks of these kinds and RTP clock rates (ticks per second).
+    /// A clock whose time starts at `zero`, the arrival of the first packet, for tracks of these kinds and RTP clock rates (ticks per second).
     #[must_use]
     pub fn new(zero: Zero, tracks: &[(TrackKind, u32)]) -> Self {
         let track = |&(kind, rate): &(TrackKind, u32)| TrackClock {
@@ -90,24 +81,26 @@ impl BroadcastClock {
         Self { zero, lead: MediaTime::ZERO, tracks: tracks.iter().map(track).collect() }
     }
 
-    /// The wall-clock reading of media time zero, as early as the units so far allow: no unit can come
-    /// before it was captured.
+    /// When media time zero was captured, as early as the units so far allow: no unit can come before it
+    /// was captured.
     #[must_use]
-    pub fn zero(&self) -> UnixMicros {
-        self.zero.wall.plus(-self.lead)
+    pub fn zero(&self) -> Zero {
+        let lead = Duration::from_micros(self.lead.to_micros().max(0).unsigned_abs());
+        let instant = self.zero.instant.checked_sub(lead).unwrap_or(self.zero.instant);
+        Zero { instant, wall: self.zero.wall.plus(-self.lead) }
     }
 
     /// The media time of a unit of `track`: never less than that of the one before. `None` for an unknown track.
     pub fn stamp(&mut self, track: usize, rtp: u32, arrival: Instant) -> Option<MediaTime> {
         let time = self.time(track, rtp, arrival)?;
-        self.lead = self.lead.max(time - media_between(self.zero.arrival, arrival));
+        self.lead = self.lead.max(time - MediaTime::between(self.zero.instant, arrival));
         Some(time)
     }
 
     fn time(&mut self, track: usize, rtp: u32, arrival: Instant) -> Option<MediaTime> {
-        let zero = self.zero.arrival;
+        let zero = self.zero.instant;
         let track = self.tracks.get_mut(track)?;
-        let since_zero = media_between(zero, arrival);
+        let since_zero = MediaTime::between(zero, arrival);
         let rate = track.rate;
         let Some(running) = &mut track.running else {
             track.running = Some(Running::start(rtp, arrival, since_zero));
@@ -148,7 +141,7 @@ impl Running {
     fn advance(&mut self, timestamp: u32, arrival: Instant, rate: u32) -> bool {
         let ticks = ticks_between(self.timestamp, timestamp);
         let elapsed = MediaTime::from_ticks(ticks, rate);
-        if (elapsed - media_between(self.arrival, arrival)).abs() > JUMP {
+        if (elapsed - MediaTime::between(self.arrival, arrival)).abs() > JUMP {
             return false;
         }
         self.timestamp = timestamp;
@@ -171,18 +164,6 @@ impl Running {
 /// The way from one RTP timestamp to another, the shorter way round (RFC 3550 5.1).
 fn ticks_between(from: u32, to: u32) -> i64 {
     i64::from(to.wrapping_sub(from).cast_signed())
-}
-
-/// The media time between two local instants; negative if `to` is earlier.
-fn media_between(from: Instant, to: Instant) -> MediaTime {
-    match to.checked_duration_since(from) {
-        Some(ahead) => media_of(ahead),
-        None => -media_of(from.saturating_duration_since(to)),
-    }
-}
-
-fn media_of(duration: Duration) -> MediaTime {
-    MediaTime::from_ticks(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX), 1_000_000_000)
 }
 
 #[cfg(test)]

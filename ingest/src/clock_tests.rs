@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use schema::UnixMicros;
 
 const VIDEO: usize = 0;
 const AUDIO: usize = 1;
@@ -26,7 +27,7 @@ struct Publisher {
 impl Publisher {
     fn new(starts: [u32; 2], delays: [Duration; 2]) -> Self {
         let begin = Instant::now();
-        let zero = Zero { arrival: begin, wall: UnixMicros(1_000_000) };
+        let zero = Zero { instant: begin, wall: UnixMicros(1_000_000) };
         let tracks = [(TrackKind::Video, RATES[0]), (TrackKind::Audio, RATES[1])];
         Self { clock: BroadcastClock::new(zero, &tracks), begin, starts, delays, ntp_begin: 0xEA00_0000_8000_0000 }
     }
@@ -78,7 +79,7 @@ fn the_first_packet_defines_zero_and_later_tracks_start_where_they_arrived() {
     assert_eq!(publisher.stamp(VIDEO, ms(0)), MediaTime::ZERO);
     assert_eq!(publisher.stamp(AUDIO, ms(0)), media_ms(30));
     assert_eq!(publisher.stamp(VIDEO, ms(40)), media_ms(40));
-    assert_eq!(publisher.clock.zero(), UnixMicros(1_000_000));
+    assert_eq!(publisher.clock.zero().wall, UnixMicros(1_000_000));
     assert_eq!(publisher.clock.skew(), None);
 }
 
@@ -309,17 +310,17 @@ proptest! {
 fn a_publisher_that_began_late_and_catches_up_moves_zero_back_and_never_forward() {
     let start = Instant::now();
     let wall = UnixMicros(1_000_000_000);
-    let mut clock = BroadcastClock::new(Zero { arrival: start, wall }, &[(TrackKind::Video, 90_000)]);
+    let mut clock = BroadcastClock::new(Zero { instant: start, wall }, &[(TrackKind::Video, 90_000)]);
     // 30 frames a second that came late: the first at once, the next ones 10 ms sooner each than their time says.
-    let mut last = clock.zero();
+    let mut last = clock.zero().wall;
     for frame in 0..20_u32 {
         let arrival = start + Duration::from_millis(u64::from(frame) * 23);
         clock.stamp(0, frame * 3_000, arrival).unwrap();
-        assert!(clock.zero() <= last);
-        last = clock.zero();
+        assert!(clock.zero().wall <= last);
+        last = clock.zero().wall;
     }
     let moved = wall.0 - last.0;
     assert!((196_000..=197_000).contains(&moved), "19 frames of 10.33 ms each, moved {moved} us");
     clock.stamp(0, 20 * 3_000, start + Duration::from_secs(2)).unwrap();
-    assert_eq!(clock.zero(), last, "a late unit changes nothing");
+    assert_eq!(clock.zero().wall, last, "a late unit changes nothing");
 }

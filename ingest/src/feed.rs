@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use schema::{AccessUnit, Feed, FeedEvent, SessionEnd, TrackKind, UnixMicros};
+use schema::{AccessUnit, Feed, FeedEvent, SessionEnd, TrackKind, Zero};
 
 /// How much a feed's queue may hold; it is full when either is reached.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +64,7 @@ struct Shared {
 struct State {
     units: VecDeque<AccessUnit>,
     bytes: usize,
-    zero: UnixMicros,
+    zero: Option<Zero>,
     end: Option<SessionEnd>,
     keyframe_wished: bool,
     reader_gone: bool,
@@ -88,8 +88,8 @@ pub struct FeedSender {
 
 impl FeedSender {
     /// Tells when media time zero was captured; see [`Feed::zero`].
-    pub fn set_zero(&mut self, zero: UnixMicros) {
-        self.shared.lock().zero = zero;
+    pub fn set_zero(&mut self, zero: Zero) {
+        self.shared.lock().zero = Some(zero);
     }
 
     /// Hands a unit over, or drops it; never waits.
@@ -187,7 +187,7 @@ impl Feed for QueueFeed {
         Poll::Pending
     }
 
-    fn zero(&self) -> UnixMicros {
+    fn zero(&self) -> Option<Zero> {
         self.shared.lock().zero
     }
 

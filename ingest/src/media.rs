@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use schema::{AccessUnit, Codec, MediaTime, TrackKind, UnixMicros};
+use schema::{AccessUnit, Codec, MediaTime, TrackKind, UnixMicros, Zero};
 
-use crate::clock::{BroadcastClock, Ignored, Report, Zero};
+use crate::clock::{BroadcastClock, Ignored, Report};
 use crate::rtp::order::{JitterBuffer, Ordered};
 use crate::rtp::{self, Depacketise, Packet, Unit, opus, order};
 
@@ -78,7 +78,7 @@ impl Media {
         at.order.push(packet, now);
         if self.clock.is_none() {
             let kinds: Vec<_> = self.tracks.iter().map(Track::clock_setup).collect();
-            self.clock = Some(BroadcastClock::new(Zero { arrival, wall }, &kinds));
+            self.clock = Some(BroadcastClock::new(Zero { instant: arrival, wall }, &kinds));
         }
     }
 
@@ -130,9 +130,9 @@ impl Media {
         })
     }
 
-    /// The wall-clock reading of media time zero; `None` before the first packet.
+    /// When media time zero was captured; `None` before the first packet.
     #[must_use]
-    pub fn zero(&self) -> Option<UnixMicros> {
+    pub fn zero(&self) -> Option<Zero> {
         self.clock.as_ref().map(BroadcastClock::zero)
     }
 
@@ -219,7 +219,7 @@ mod tests {
         let seen: Vec<_> = units.iter().map(|unit| (unit.codec, unit.pts)).collect();
         let at = MediaTime::from_millis(20);
         assert_eq!(seen, [(Codec::H264, at), (Codec::Opus, at)]);
-        assert_eq!(media.zero(), Some(WALL));
+        assert_eq!(media.zero(), Some(Zero { instant: start, wall: WALL }));
         let (_, counts) = media.take_counts().next().unwrap();
         assert_eq!((counts.order.received, counts.video.withheld), (4 + 3, 1));
     }

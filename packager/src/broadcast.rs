@@ -5,12 +5,13 @@
 //! itself. Both hand their state back when a worker dies, and a new one goes on with it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schema::api::{BroadcastState, PublishGrant};
 use schema::ladder::PictureSize;
-use schema::{BroadcastId, Feed, Incarnation, MediaTime, SessionEnd};
-use tokio::sync::watch;
+use schema::{BroadcastId, Feed, Incarnation, MediaTime, SessionEnd, UnixMicros, Zero};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -19,11 +20,13 @@ mod look;
 mod publish;
 mod restarts;
 mod run;
+mod sources;
 mod transcoding;
 
 pub use crate::metrics::BroadcastMetrics;
 pub use crate::timing::Tracks;
 pub use publish::{Flow, Listing, Outlets, Publisher, Retained, Subject};
+pub use sources::{Joining, Word};
 pub use transcoding::{Ends, Pending, TranscoderInput, TranscoderOutput, Transcoding, TranscodingError, WorkerProcess};
 
 use crate::ladder;
@@ -40,8 +43,10 @@ pub struct Start {
     pub incarnation: Incarnation,
     /// Which kinds of track were negotiated. One that stays silent for the first seconds is not offered.
     pub tracks: Tracks,
-    /// The publisher's media. Dropped when the broadcast ends for another reason than its own.
+    /// The first publisher's media. Dropped when the broadcast ends for another reason than its own.
     pub feed: Box<dyn Feed>,
+    /// Publishers that join later, and orders to end. Closed when the broadcast is over.
+    pub words: mpsc::Receiver<Word>,
     /// How a transcode worker is started.
     pub transcoding: Arc<dyn Transcoding>,
     /// The first media sequence number: above every one ever listed under the same URL.
@@ -154,6 +159,14 @@ async fn begin(start: Start, seen: Seen, cancel: CancellationToken) -> Broadcast
     let rate = ladder::frame_rate(grant.frame_rate, || seen.frame_rate);
     let timing = Arc::new(Timing::new(grant.profile, rate, seen.tracks));
     let keyframe = Arc::new(tokio::sync::Notify::new());
+    let zero = start.feed.zero().unwrap_or_else(|| begun_now(seen.begins));
+    let begins = timing.beginning(seen.begins);
+    let sessions = sources::Sessions {
+        zero,
+        grace: Duration::from_secs(u64::from(grant.grace_s)),
+        words: start.words,
+        status: start.status.clone(),
+    };
     let publisher = Publisher::new(
         publish::Subject {
             broadcast: start.broadcast,
@@ -161,8 +174,8 @@ async fn begin(start: Start, seen: Seen, cancel: CancellationToken) -> Broadcast
             title: grant.title.clone(),
             profile: grant.profile,
             incarnation: start.incarnation,
-            zero: start.feed.zero(),
-            begins: timing.beginning(seen.begins),
+            zero: zero.wall,
+            begins,
             msn_start: start.msn_start,
         },
         renditions,
@@ -174,8 +187,18 @@ async fn begin(start: Start, seen: Seen, cancel: CancellationToken) -> Broadcast
             keyframe: Arc::clone(&keyframe),
         },
     );
-    let feeding = feeding::Feeding::new(start.feed, seen.units, keyframe);
+    let first = Joining { feed: start.feed, role: start.grant.role };
+    let sources = sources::Sources::new(sessions, first, &seen.units);
+    let feeding = feeding::Feeding::new(sources, seen.units, begins, keyframe);
     run::run(publisher, feeding, start.transcoding, cancel).await
+}
+
+/// The zero of a feed that does not tell: as if its beginning had been captured just now.
+fn begun_now(begins: MediaTime) -> Zero {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let wall = UnixMicros(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX)).plus(-begins);
+    let now = Instant::now().into_std();
+    Zero { instant: now.checked_sub(real(begins)).unwrap_or(now), wall }
 }
 
 /// Counts a running broadcast, also when its future is dropped.

@@ -138,20 +138,22 @@ impl Segmenter {
         cuts
     }
 
-    /// The encoder began anew: closes what is open; the next unit begins a segment, behind a discontinuity.
-    ///
-    /// That segment is to have the number `msn`, the same in all renditions. What is open of a segment
-    /// from there on is dropped: this rendition was the first to reach it, and nothing of it is listed.
-    pub fn restart(&mut self, start: MediaTime, msn: u64) -> Vec<Cut> {
+    /// The encoder is gone: closes what is open of segments below the number `msn`. What is open of a later
+    /// one is dropped: this rendition was the first to reach it, and nothing of it is listed.
+    pub fn close_below(&mut self, msn: u64) -> Vec<Cut> {
         if self.open.is_some_and(|open| open.msn >= msn) {
             self.open = None;
             self.samples.clear();
         }
-        let cuts = self.finish();
+        self.finish()
+    }
+
+    /// An encoder begins anew: the next unit from `start` on begins the segment of the number `msn`, the
+    /// same in all renditions, behind a discontinuity.
+    pub fn begin_anew(&mut self, start: MediaTime, msn: u64) {
         self.next_msn = msn;
         self.start = start.max(MediaTime::ZERO);
         self.end = None;
-        cuts
     }
 
     /// Closes the open part, and leaves its segment open.

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use packager::broadcast::{self, BroadcastEnd, BroadcastMetrics, Cause, Start, Status, Tracks};
+use packager::broadcast::{self, BroadcastEnd, BroadcastMetrics, Cause, Joining, Start, Status, Tracks, Word};
 use packager::live::LiveBroadcast;
 use prometheus::Registry;
-use schema::api::{BroadcastState, PublishGrant};
+use schema::api::{BroadcastState, KeyRole, PublishGrant};
 use schema::ladder::{Ladder, LatencyProfile, PictureSize};
 use schema::{Feed, Incarnation, MediaTime, SessionEnd};
-use support::{Life, PacedFeed, ReadyFeed, Script, publisher, vp8};
-use tokio::sync::{oneshot, watch};
+use support::{Life, OpenFeed, PacedFeed, ReadyFeed, Script, open_feed, publisher, vp8};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -26,12 +26,14 @@ struct Setup {
     listed: oneshot::Receiver<Arc<LiveBroadcast>>,
     status: watch::Receiver<Status>,
     metrics: BroadcastMetrics,
+    words: mpsc::Sender<Word>,
 }
 
 fn setup(feed: impl Feed + 'static, script: &Script) -> Setup {
     let (listing, listed) = oneshot::channel();
     let (sender, status) = watch::channel(Status::default());
     let metrics = BroadcastMetrics::register(&Registry::new()).unwrap();
+    let (words, told) = mpsc::channel(2);
     let start = Start {
         grant: PublishGrant {
             channel: "demo".parse().unwrap(),
@@ -41,11 +43,14 @@ fn setup(feed: impl Feed + 'static, script: &Script) -> Setup {
             profile: LatencyProfile::Low,
             frame_rate: None,
             last_size: None,
+            grace_s: 60,
+            role: KeyRole::Primary,
         },
         broadcast: "b1".parse().unwrap(),
         incarnation: Incarnation(3),
         tracks: BOTH,
         feed: Box::new(feed),
+        words: told,
         transcoding: Arc::new(script.clone()),
         msn_start: 40,
         listing: Box::new(move |live| {
@@ -54,7 +59,7 @@ fn setup(feed: impl Feed + 'static, script: &Script) -> Setup {
         status: sender,
         metrics: metrics.clone(),
     };
-    Setup { start, listed, status, metrics }
+    Setup { start, listed, status, metrics, words }
 }
 
 async fn run(start: Start) -> BroadcastEnd {
@@ -281,4 +286,138 @@ async fn while_no_keyframe_comes_it_is_asked_for_twice_a_second() {
         cancel.cancel();
     });
     assert!(setup.listed.try_recv().is_err());
+}
+
+fn joining(feed: OpenFeed, role: KeyRole) -> Word {
+    Word::Join(Joining { feed: Box::new(feed), role })
+}
+
+/// The dates of all listed segments and parts follow each other without a jump, and nothing begins anew.
+fn is_seamless(live: &LiveBroadcast) {
+    for rendition in &live.renditions {
+        let text = playlist(live, rendition.name.as_str());
+        assert!(!text.contains("#EXT-X-DISCONTINUITY\n"), "{text}");
+        let dates: Vec<i64> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:"))
+            .map(|date| chrono::DateTime::parse_from_rfc3339(date).unwrap().timestamp_millis())
+            .collect();
+        assert!(dates.windows(2).all(|pair| (1_975..=2_025).contains(&(pair[1] - pair[0]))), "{text}");
+        assert!(dates.len() > 3, "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_is_lost_and_comes_back_goes_on_in_the_same_playlist() {
+    let (first, feed) = open_feed();
+    let mut setup = setup(feed, &Script::new([Life::Well]));
+    let mut status = setup.status.clone();
+    let running = tokio::spawn(run(setup.start));
+    first.publish(Duration::from_secs(6)).await;
+    let live = setup.listed.try_recv().unwrap();
+    let lost = Instant::now();
+    drop(first);
+    status.wait_for(|status| status.state == BroadcastState::Reconnecting).await.unwrap();
+    let after = lost.elapsed().as_millis();
+    assert!((2_950..=3_100).contains(&after), "{after}");
+    sleep(Duration::from_secs(17)).await;
+    let (second, feed) = open_feed();
+    let keyframes = Arc::clone(&feed.keyframes);
+    assert!(setup.words.send(joining(feed, KeyRole::Primary)).await.is_ok());
+    second.publish(Duration::from_secs(6)).await;
+    assert_eq!(status.borrow().state, BroadcastState::Live);
+    assert_eq!(keyframes.load(Ordering::SeqCst), 0, "it begins with one");
+    second.end(SessionEnd::Closed);
+    let end = running.await.unwrap();
+    assert_eq!(end.cause, Cause::Session(SessionEnd::Closed));
+    is_seamless(&live);
+    assert_eq!(end.next_msn, 40 + 16, "32 s of output");
+    assert!(setup.words.is_closed(), "the next publisher begins another broadcast");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_grace_the_broadcast_ends_and_a_goodbye_or_an_order_ends_it_at_once() {
+    for (end, order, seconds) in [
+        (SessionEnd::Lost, None, 60),
+        (SessionEnd::Silent, None, 60),
+        (SessionEnd::Closed, None, 0),
+        (SessionEnd::KeyRevoked, None, 0),
+        (SessionEnd::Lost, Some(SessionEnd::KeyRevoked), 0),
+    ] {
+        let (publisher, feed) = open_feed();
+        let mut setup = setup(feed, &Script::new([Life::Well]));
+        let running = tokio::spawn(run(setup.start));
+        publisher.publish(Duration::from_secs(6)).await;
+        let live = setup.listed.try_recv().unwrap();
+        let left = Instant::now();
+        publisher.end(end);
+        if let Some(order) = order {
+            assert!(setup.words.send(Word::End(order)).await.is_ok());
+        }
+        let over = running.await.unwrap();
+        let took = left.elapsed();
+        assert_eq!(over.cause, Cause::Session(order.unwrap_or(end)));
+        assert!((seconds..=seconds + 1).contains(&took.as_secs()), "{end}: {took:?}");
+        assert!(playlist(&live, "audio").ends_with("#EXT-X-ENDLIST\n"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_publisher_takes_the_place_of_the_first() {
+    let (first, feed) = open_feed();
+    let mut setup = setup(feed, &Script::new([Life::Well]));
+    let running = tokio::spawn(run(setup.start));
+    first.publish(Duration::from_secs(6)).await;
+    let (second, feed) = open_feed();
+    assert!(setup.words.send(joining(feed, KeyRole::Primary)).await.is_ok());
+    tokio::join!(first.publish(Duration::from_secs(4)), second.publish(Duration::from_secs(4)));
+    assert!(first.is_dropped());
+    second.end(SessionEnd::Closed);
+    let end = running.await.unwrap();
+    assert_eq!(end.next_msn, 45);
+    is_seamless(&setup.listed.try_recv().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_backup_stands_in_for_a_primary_that_stalls_and_gives_back_when_it_is_well_again() {
+    let (primary, feed) = open_feed();
+    let asked = Arc::clone(&feed.keyframes);
+    let setup = setup(feed, &Script::new([Life::Well]));
+    let mut listed = setup.listed;
+    let running = tokio::spawn(run(setup.start));
+    let (backup, backup_feed) = open_feed();
+    let backup_asked = Arc::clone(&backup_feed.keyframes);
+    let began = Instant::now();
+    let switches = |primary: &Arc<std::sync::atomic::AtomicUsize>| primary.load(Ordering::SeqCst);
+    tokio::join!(
+        async {
+            primary.publish(Duration::from_secs(8)).await;
+            sleep(Duration::from_secs(7)).await;
+            primary.publish(Duration::from_secs(15)).await;
+        },
+        async {
+            sleep(Duration::from_secs(4)).await;
+            assert!(setup.words.send(joining(backup_feed, KeyRole::Backup)).await.is_ok());
+            backup.publish(Duration::from_secs(26)).await;
+        },
+        async {
+            // A publisher is asked for a keyframe when it is switched to.
+            while switches(&backup_asked) == 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
+            let taken = began.elapsed().as_millis();
+            assert!((9_950..=10_150).contains(&taken), "2 s after the last picture: {taken}");
+            while switches(&asked) == 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
+            let given = began.elapsed().as_millis();
+            assert!((24_950..=25_150).contains(&given), "after 10 s of good media: {given}");
+        },
+    );
+    assert_eq!((switches(&asked), switches(&backup_asked)), (1, 1));
+    assert!(!backup.is_dropped(), "it stays ready");
+    primary.end(SessionEnd::Closed);
+    backup.end(SessionEnd::Closed);
+    running.await.unwrap();
+    is_seamless(&listed.try_recv().unwrap());
 }

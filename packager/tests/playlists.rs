@@ -114,9 +114,9 @@ impl Run {
         }
     }
 
-    fn restart(&mut self, newest: MediaTime) -> MediaTime {
+    fn restart(&mut self) -> MediaTime {
         let publisher = self.publisher.as_mut().unwrap();
-        publisher.restart(newest);
+        publisher.restart();
         let start = publisher.plan().start;
         self.collect();
         start
@@ -407,11 +407,9 @@ fn numbers_agree(snapshot: &Snapshot, read: &Read_, timing: &Timing) {
 fn delta_updates_of_300_revisions_merge_to_the_full_list_discontinuities_among_them() {
     let mut run = Run::new(LatencyProfile::Ultra, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
     run.feed(MediaTime::ZERO, seconds(20));
-    let mut at = seconds(20);
     for length in [7, 3, 11, 60] {
-        at = run.restart(at + MediaTime::from_millis(100));
+        let at = run.restart();
         run.feed(at, at + seconds(length));
-        at += seconds(length);
     }
     for revisions in &run.revisions {
         judge(revisions, &run.timing);
@@ -475,7 +473,7 @@ fn a_broadcast_of_one_kind_keeps_the_rules_too() {
 fn after_a_restart_all_renditions_go_on_behind_a_discontinuity_and_a_new_map() {
     let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
     run.feed(MediaTime::ZERO, seconds(5));
-    let start = run.restart(MediaTime::from_millis(5_100));
+    let start = run.restart();
     assert!(start > MediaTime::from_millis(5_100) && start < MediaTime::from_millis(5_500), "{start:?}");
     run.feed(start, seconds(90));
     run.end(Cause::Session(SessionEnd::Closed));
@@ -501,7 +499,7 @@ fn a_rendition_that_had_nothing_before_the_restart_has_the_same_discontinuity_se
         }
     }
     assert!(run.listed.lock().unwrap().is_empty(), "not all renditions have a part");
-    let start = run.restart(seconds(1));
+    let start = run.restart();
     run.feed(start, seconds(6));
     assert_eq!(run.listed.lock().unwrap().len(), 1);
     let numbers = |rendition: usize| {
@@ -519,7 +517,7 @@ fn renditions_that_lag_keep_the_others_in_step_and_lose_nothing() {
             let mut run = Run::new(profile, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
             let late = |rendition: u8| MediaTime::from_millis(lags[usize::from(rendition)]);
             run.feed_late(MediaTime::ZERO, seconds(31), late);
-            let start = run.restart(seconds(31));
+            let start = run.restart();
             run.feed_late(start, seconds(60), late);
             run.end(Cause::Session(SessionEnd::Closed));
             let dated: Vec<Vec<(u64, String)>> = (0..3).map(|rendition| dates(&run.last(rendition))).collect();
@@ -555,7 +553,7 @@ fn a_rendition_without_media_holds_nobody_up_for_long() {
     }
     let msn = |rendition: usize| run.revisions[rendition].last().unwrap().next_msn;
     assert_eq!((msn(0), msn(1), msn(2)), (105, 105, 101), "the sound of the second segment lacks its last samples");
-    let start = run.restart(seconds(10));
+    let start = run.restart();
     run.feed(start, seconds(20));
     let last = run.last(2);
     let missing: Vec<&str> = last.lines().skip_while(|line| *line != "#EXT-X-GAP").take(3).collect();

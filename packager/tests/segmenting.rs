@@ -153,7 +153,8 @@ fn after_a_restart_the_next_segment_begins_with_an_idr() {
     for unit in &pictures(&timing, 0, 65) {
         segmenter.push(unit);
     }
-    let cuts = segmenter.restart(MediaTime::from_millis(3_000), 2);
+    let cuts = segmenter.close_below(2);
+    segmenter.begin_anew(MediaTime::from_millis(3_000), 2);
     assert!(matches!(cuts[..], [Cut::Part(_), Cut::SegmentEnd(1)]));
     let before = picture(MediaTime::from_millis(2_900), None, true);
     assert_eq!(segmenter.push(&before), [Cut::Discarded(Discard::BeforeStart)]);
@@ -195,8 +196,9 @@ fn a_rendition_that_alone_reached_the_next_segment_drops_it_at_a_restart() {
         shown.extend(audio.push(&aac(index)));
     }
     let start = MediaTime::from_millis(2_333);
-    let dropped = video.restart(start, 5);
-    let closed = audio.restart(start, 5);
+    let dropped = video.close_below(5);
+    let closed = audio.close_below(5);
+    video.begin_anew(start, 5);
     assert_eq!(dropped, [], "nothing of segment 5 was put out");
     assert_eq!(closed.last(), Some(&Cut::SegmentEnd(4)));
     for unit in &pictures(&timing, 70, 120) {

@@ -69,6 +69,12 @@ pub struct PublishGrant {
     pub frame_rate: Option<u32>,
     /// The size of the channel's last source, where one is known.
     pub last_size: Option<PictureSize>,
+    /// How long a broadcast outlives its last session, in seconds; 0 to 600.
+    #[serde(default = "grace_default")]
+    pub grace_s: u32,
+    /// Which of the channel's publishers this is.
+    #[serde(default)]
+    pub role: KeyRole,
 }
 
 /// What a node tells every two seconds: everything that runs on it.
@@ -80,12 +86,43 @@ pub struct NodeReport {
     pub broadcasts: Vec<BroadcastReport>,
 }
 
+/// How long a broadcast outlives its last session unless the channel says otherwise, in seconds.
+pub const GRACE_DEFAULT_S: u32 = 60;
+
+fn grace_default() -> u32 {
+    GRACE_DEFAULT_S
+}
+
+/// Which of a channel's two publishers a key is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyRole {
+    /// The one that is shown while it is well.
+    #[default]
+    Primary,
+    /// The one that stands in for it.
+    Backup,
+}
+
+impl KeyRole {
+    /// The word used in logs and the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Backup => "backup",
+        }
+    }
+}
+
 /// The state of a broadcast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BroadcastState {
     /// Media flows.
     Live,
+    /// Its publisher is away and may come back; the slate is shown.
+    Reconnecting,
     /// Over; the playlist has its end mark.
     Ended,
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use crate::unit::AccessUnit;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionEnd {
-    /// The publisher said goodbye (WHIP `DELETE`, DTLS close).
+    /// The publisher said goodbye (WHIP `DELETE`). A connection that is just closed is [`Self::Lost`].
     Closed,
     /// Connected, but no media came for the silence limit.
     Silent,
@@ -55,6 +56,17 @@ impl fmt::Display for SessionEnd {
     }
 }
 
+/// The moment of media time zero, on both of our clocks.
+///
+/// Feeds are joined by the monotonic one: a host's wall clock may be set meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Zero {
+    /// On the monotonic clock.
+    pub instant: Instant,
+    /// On the wall clock.
+    pub wall: UnixMicros,
+}
+
 /// What a feed yields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeedEvent {
@@ -72,10 +84,10 @@ pub trait Feed: Send {
     /// The next event, in the manner of `Future::poll`: registers the waker when pending.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<FeedEvent>;
 
-    /// When media time zero was captured, by our wall clock and as well as is known by now: the
-    /// earliest that the arrival of any unit allows. It only ever moves back, as a publisher that
-    /// began late catches up; a playlist's dates are fixed from one reading of it.
-    fn zero(&self) -> UnixMicros;
+    /// When media time zero was captured, as well as is known by now: the earliest that the arrival of
+    /// any unit allows. It only ever moves back, as a publisher that began late catches up; a playlist's
+    /// dates are fixed from one reading of it. `None` before the first unit.
+    fn zero(&self) -> Option<Zero>;
 
     /// Asks the publisher for a keyframe. A wish: some publishers never answer it.
     fn request_keyframe(&mut self);

@@ -13,7 +13,7 @@ pub mod subscriber;
 pub mod time;
 pub mod unit;
 
-pub use feed::{Feed, FeedEvent, SessionEnd};
+pub use feed::{Feed, FeedEvent, SessionEnd, Zero};
 pub use id::{BroadcastId, ChannelName, Incarnation, SessionId};
 pub use secret::StreamKey;
 pub use subscriber::subscriber;

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,19 @@ impl MediaTime {
     #[allow(clippy::cast_precision_loss)] // 2^53 units are 147 days to the last bit
     pub fn as_seconds(self) -> f64 {
         self.0 as f64 / Self::PER_SECOND as f64
+    }
+
+    /// The way from one local instant to another; negative if `to` is earlier.
+    #[must_use]
+    pub fn between(from: Instant, to: Instant) -> Self {
+        match to.checked_duration_since(from) {
+            Some(ahead) => Self::of(ahead),
+            None => -Self::of(from.saturating_duration_since(to)),
+        }
+    }
+
+    fn of(duration: Duration) -> Self {
+        Self::from_ticks(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX), 1_000_000_000)
     }
 
     /// The absolute value.

@@ -1,19 +1,22 @@
-//! The node: takes each new publisher's feed, starts a broadcast of it, and lists it for viewers.
+//! The node: takes each new publisher's feed, starts a broadcast of it and lists it for viewers, or hands it to
+//! the broadcast that it left.
 
 mod incarnation;
 pub(crate) mod reporter;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ingest::whip::Arrival;
 use origin::Directory;
 use packager::broadcast::{
-    self, BroadcastEnd, BroadcastMetrics, Listing, Start, Status, Tracks, Transcoding, WorkerProcess,
+    self, BroadcastEnd, BroadcastMetrics, Joining, Listing, Start, Status, Tracks, Transcoding, Word, WorkerProcess,
 };
 use packager_transcode::process::WorkerCommand;
 use prometheus::Registry;
 use schema::api::{BroadcastReport, BroadcastState, Protocol};
-use schema::{BroadcastId, Codec, Incarnation, TrackKind};
+use schema::{BroadcastId, ChannelName, Codec, Incarnation, SessionEnd, SessionId, TrackKind};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +26,9 @@ use self::reporter::Reports;
 use crate::config::{Config, TranscodeMode};
 use crate::exit::Exit;
 
+/// How many publishers and orders may wait for a broadcast.
+const WORDS_MAX: usize = 4;
+
 /// Everything that a broadcast is started with. One task owns it.
 pub(crate) struct Node {
     incarnations: Incarnations,
@@ -30,6 +36,24 @@ pub(crate) struct Node {
     reports: Reports,
     metrics: BroadcastMetrics,
     transcoding: Arc<dyn Transcoding>,
+    running: HashMap<ChannelName, Running>,
+    orders: mpsc::Receiver<Order>,
+}
+
+/// An order to end a session that is not open any more: its broadcast may still wait for it.
+pub(crate) struct Order {
+    /// The last session of the broadcast.
+    pub(crate) session: SessionId,
+    /// Why.
+    pub(crate) end: SessionEnd,
+}
+
+/// A broadcast that publishers can join.
+struct Running {
+    broadcast: BroadcastId,
+    /// Its last session.
+    session: SessionId,
+    words: mpsc::Sender<Word>,
 }
 
 impl Node {
@@ -41,6 +65,7 @@ impl Node {
         config: &Config,
         directory: Directory,
         reports: Reports,
+        orders: mpsc::Receiver<Order>,
         registry: &Registry,
     ) -> Result<Self, Exit> {
         Ok(Self {
@@ -49,6 +74,8 @@ impl Node {
             reports,
             metrics: BroadcastMetrics::register(registry).map_err(Exit::software)?,
             transcoding: Arc::new(WorkerProcess(worker_command(config)?)),
+            running: HashMap::new(),
+            orders,
         })
     }
 
@@ -58,7 +85,12 @@ impl Node {
         loop {
             tokio::select! {
                 () = cancel.cancelled() => break,
-                Some(arrival) = arrivals.recv() => self.take(arrival, &mut broadcasts, &cancel),
+                Some(arrival) = arrivals.recv() => {
+                    if let Some(arrival) = self.join(arrival) {
+                        self.take(arrival, &mut broadcasts, &cancel);
+                    }
+                }
+                Some(order) = self.orders.recv() => self.obey(&order),
                 Some(ended) = broadcasts.join_next() => {
                     log_panic(ended);
                     self.directory.sweep();
@@ -67,6 +99,43 @@ impl Node {
         }
         while let Some(ended) = broadcasts.join_next().await {
             log_panic(ended);
+        }
+    }
+
+    /// Hands a publisher to the broadcast of its channel that runs or waits for it; gives it back if there is none.
+    fn join(&mut self, arrival: Arrival) -> Option<Arrival> {
+        self.running.retain(|_, running| !running.words.is_closed());
+        let Some(running) = self.running.get_mut(&arrival.grant.channel) else {
+            return Some(arrival);
+        };
+        let Arrival { grant, session, tracks, feed } = arrival;
+        match running.words.try_send(Word::Join(Joining { feed, role: grant.role })) {
+            Ok(()) => {
+                self.reports.update(&running.broadcast, |report| {
+                    report.session = session.clone();
+                    report.key_id.clone_from(&grant.key_id);
+                    report.protocol = Protocol::Whip;
+                });
+                running.session = session;
+                None
+            }
+            // It has just ended: a new one begins.
+            Err(TrySendError::Closed(Word::Join(Joining { feed, .. }))) => {
+                Some(Arrival { grant, session, tracks, feed })
+            }
+            // Too many at once; the feed is dropped, which ends the session.
+            Err(_) => {
+                tracing::warn!(%session, "too many publishers join at once; one is turned away");
+                None
+            }
+        }
+    }
+
+    /// Ends the broadcast that waits for that session.
+    fn obey(&self, order: &Order) {
+        if let Some(running) = self.running.values().find(|running| running.session == order.session) {
+            // Where its queue is full, its publisher is there, and the next report has the order again.
+            let _ = running.words.try_send(Word::End(order.end));
         }
     }
 
@@ -81,6 +150,9 @@ impl Node {
         };
         let id = new_broadcast_id();
         let (status, told) = watch::channel(Status::default());
+        let (words, waiting) = mpsc::channel(WORDS_MAX);
+        let running = Running { broadcast: id.clone(), session: arrival.session.clone(), words };
+        self.running.insert(arrival.grant.channel.clone(), running);
         let report = first_report(&arrival, &id, incarnation);
         self.reports.begin(report);
         let start = Start {
@@ -89,6 +161,7 @@ impl Node {
             broadcast: id.clone(),
             incarnation,
             feed: arrival.feed,
+            words: waiting,
             transcoding: Arc::clone(&self.transcoding),
             msn_start: 0,
             listing: listing(self.directory.clone()),
@@ -167,7 +240,7 @@ fn first_report(arrival: &Arrival, id: &BroadcastId, incarnation: Incarnation) -
         protocol: Protocol::Whip,
         key_id: arrival.grant.key_id.clone(),
         state: BroadcastState::Live,
-        started_at_us: arrival.zero.0,
+        started_at_us: arrival.feed.zero().map_or(0, |zero| zero.wall.0),
         end: None,
         source_size: None,
     }

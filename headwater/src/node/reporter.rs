@@ -8,10 +8,11 @@ use std::time::Duration;
 use ingest::whip::Whip;
 use schema::BroadcastId;
 use schema::api::{BroadcastReport, BroadcastState, NodeCommand, NodeReport, REPORT_INTERVAL_MS};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::Order;
 use crate::control::ControlClient;
 
 /// The most ended broadcasts remembered while the control plane is away; older ones are left out.
@@ -76,7 +77,7 @@ impl Reports {
 }
 
 /// Reports until `cancel`, and once more then. News that come too late for one are in the next.
-pub(crate) async fn run(node: String, control: ControlClient, reports: Reports, whip: Whip, cancel: CancellationToken) {
+pub(crate) async fn run(node: String, control: ControlClient, reports: Reports, ends: Ends, cancel: CancellationToken) {
     let mut ticks = interval(Duration::from_millis(REPORT_INTERVAL_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reachable = true;
@@ -86,7 +87,7 @@ pub(crate) async fn run(node: String, control: ControlClient, reports: Reports, 
             () = reports.news() => false,
             () = cancel.cancelled() => true,
         };
-        reachable = report(&node, &control, &reports, &whip, reachable).await;
+        reachable = report(&node, &control, &reports, &ends, reachable).await;
         if last {
             return;
         }
@@ -94,14 +95,14 @@ pub(crate) async fn run(node: String, control: ControlClient, reports: Reports, 
 }
 
 /// One report. Returns whether it was answered; the change is logged, not each failure.
-async fn report(node: &str, control: &ControlClient, reports: &Reports, whip: &Whip, reachable: bool) -> bool {
+async fn report(node: &str, control: &ControlClient, reports: &Reports, ends: &Ends, reachable: bool) -> bool {
     let broadcasts = reports.all();
     let report = NodeReport { node: node.to_owned(), broadcasts };
     match control.report(&report).await {
         Ok(answer) => {
             reports.answered(&report.broadcasts);
             for command in answer.commands {
-                obey(command, whip);
+                ends.obey(command);
             }
             if !reachable {
                 tracing::info!("the control plane answers reports again");
@@ -117,11 +118,24 @@ async fn report(node: &str, control: &ControlClient, reports: &Reports, whip: &W
     }
 }
 
-fn obey(command: NodeCommand, whip: &Whip) {
-    match command {
-        NodeCommand::EndSession { session, end, reason } => {
-            tracing::info!(%session, %end, reason, "the control plane ends a session");
-            whip.end_session(&session, end);
+/// Who can be told to end.
+pub(crate) struct Ends {
+    /// The sessions that are open.
+    pub(crate) whip: Whip,
+    /// The broadcasts whose session is not.
+    pub(crate) orders: mpsc::Sender<Order>,
+}
+
+impl Ends {
+    fn obey(&self, command: NodeCommand) {
+        match command {
+            NodeCommand::EndSession { session, end, reason } => {
+                tracing::info!(%session, %end, reason, "the control plane ends a session");
+                if !self.whip.end_session(&session, end) {
+                    // Where the queue is full, the next report has the order again.
+                    let _ = self.orders.try_send(Order { session, end });
+                }
+            }
         }
     }
 }

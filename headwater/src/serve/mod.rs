@@ -38,12 +38,15 @@ use crate::http::pages;
 use crate::http::public::Public;
 use crate::media_port;
 use crate::node::Node;
-use crate::node::reporter::{self, Reports};
+use crate::node::reporter::{self, Ends, Reports};
 use crate::ops::Ops;
 use crate::process;
 
 /// Publishers that wait for the node to take them; one beyond them waits in its own session.
 const ARRIVALS_QUEUE: usize = 16;
+
+/// Orders of the control plane that wait for the node.
+const ORDERS_QUEUE: usize = 64;
 
 /// The ports, bound before anything else starts, so that a taken one is told at once.
 struct Ports {
@@ -104,13 +107,14 @@ async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate
     let whip = whip.with_ice_servers(config.media.ice_servers().map_err(Exit::Usage)?);
     let directory = Directory::new();
     let reports = Reports::default();
-    let node = Node::new(config, directory.clone(), reports.clone(), &registry)?;
+    let (orders, ordered) = mpsc::channel(ORDERS_QUEUE);
+    let node = Node::new(config, directory.clone(), reports.clone(), ordered, &registry)?;
     let public = public(&registry, &whip, &api, directory, http.metrics.clone())?;
 
     let fallen = CancellationToken::new();
     let reporter = {
-        let (name, whip) = (config.node.name.clone(), whip.clone());
-        move |cancel| reporter::run(name, control, reports, whip, cancel)
+        let (name, ends) = (config.node.name.clone(), Ends { whip: whip.clone(), orders });
+        move |cancel| reporter::run(name, control, reports, ends, cancel)
     };
     let hangup = signals::hangup().map_err(Exit::software)?;
     let mut parts = vec![Part::start("broadcasts", &fallen, |cancel| node.run(arrivals, cancel))];

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use schema::MediaTime;
 
-use super::{Believed, BroadcastClock, CORRECTION_MAX, Running, TrackClock, media_between, ticks_between};
+use super::{Believed, BroadcastClock, CORRECTION_MAX, Running, TrackClock, ticks_between};
 
 /// How far a report's RTP time may lie from where the track's media are.
 const DISTANCE_MAX: MediaTime = MediaTime(5 * MediaTime::PER_SECOND);
@@ -133,7 +133,7 @@ impl TrackClock {
 
 /// How far `ticks` after the last unit is from where the track should be at `arrival`.
 fn distance(running: &Running, ticks: i64, rate: u32, arrival: Instant) -> MediaTime {
-    (MediaTime::from_ticks(ticks, rate) - media_between(running.arrival, arrival)).abs()
+    (MediaTime::from_ticks(ticks, rate) - MediaTime::between(running.arrival, arrival)).abs()
 }
 
 /// By how much the publisher's time of tick 0 of `left` is later than that of `right`.

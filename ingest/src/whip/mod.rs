@@ -14,7 +14,7 @@ use std::time::Duration;
 use ingest_rtc::{Endpoint, OfferError, Receiver};
 use prometheus::Registry;
 use schema::api::{AdmitRequest, PublishGrant};
-use schema::{Codec, Feed, SessionEnd, SessionId, UnixMicros};
+use schema::{Codec, Feed, SessionEnd, SessionId};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -130,8 +130,6 @@ pub struct Arrival {
     pub session: SessionId,
     /// The negotiated tracks; some may not have media yet.
     pub tracks: Vec<Codec>,
-    /// The wall-clock reading of media time zero.
-    pub zero: UnixMicros,
     /// Its access units.
     pub feed: Box<dyn Feed>,
 }

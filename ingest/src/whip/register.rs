@@ -28,7 +28,7 @@ impl KeyDigest {
     }
 }
 
-/// How many sessions that their publishers closed are remembered for the goodbye that follows.
+/// How many sessions that were closed or lost are remembered for the goodbye that may follow.
 const CLOSED_MAX: usize = 256;
 
 /// How far a session has come.
@@ -50,8 +50,8 @@ struct Entry {
 #[derive(Default)]
 struct State {
     open: HashMap<SessionId, Entry>,
-    /// Whose publisher closed its connection and may still say goodbye by HTTP, the oldest first:
-    /// OBS does both, in this order, and takes anything but 200 for a failure.
+    /// Whose publisher closed or lost its connection and may still say goodbye by HTTP, the oldest first: OBS
+    /// does both, in this order, and takes anything but 200 for a failure.
     closed: VecDeque<(SessionId, KeyDigest)>,
     /// Sessions that run or are being made.
     places: usize,
@@ -167,7 +167,7 @@ impl Register {
         let Some((id, entry)) = state.open.remove_entry(id) else {
             return; // somebody ended it, and was answered
         };
-        if end == SessionEnd::Closed {
+        if matches!(end, SessionEnd::Closed | SessionEnd::Lost) {
             state.closed.push_back((id, entry.key));
             let surplus = state.closed.len().saturating_sub(CLOSED_MAX);
             state.closed.drain(..surplus);

@@ -149,17 +149,18 @@ impl Session {
             biased;
             end = command => Step::End(end.unwrap_or(SessionEnd::Shutdown)),
             wish = poll_fn(|cx| sender.poll_wish(cx)) => Step::Wish(wish),
-            event = self.receiver.next_event() => Step::Peer(event),
+            event = self.receiver.next_event(), if !self.liveness.is_hung_up() => Step::Peer(event),
             () = sleep_until(wake.into()) => Step::Time,
         }
     }
 
     fn take(&mut self, step: Step, now: Instant) -> Option<SessionEnd> {
         match step {
+            Step::End(SessionEnd::Closed) => return Some(self.liveness.goodbye(now)),
             Step::End(end) => return Some(end),
             Step::Wish(Wish::Gone) => return Some(SessionEnd::Ended),
             Step::Wish(Wish::Keyframe) => self.keyframes.wished = true,
-            Step::Peer(PeerEvent::Ended(PeerEnd::Closed)) => return Some(SessionEnd::Closed),
+            Step::Peer(PeerEvent::Ended(PeerEnd::Closed)) => self.liveness.hung_up(now),
             Step::Peer(PeerEvent::Ended(PeerEnd::Failed)) => return Some(SessionEnd::Lost),
             Step::Peer(PeerEvent::Connected) => self.liveness.connected(now),
             Step::Peer(PeerEvent::Rtp(packet)) => self.take_packet(packet, now),
@@ -241,7 +242,9 @@ impl Session {
         let kind = unit.codec.kind();
         let is_keyframe = kind == TrackKind::Video && unit.random_access;
         let metrics = &self.shared.metrics;
-        self.sender.set_zero(self.media.zero().unwrap_or_default());
+        if let Some(zero) = self.media.zero() {
+            self.sender.set_zero(zero);
+        }
         match self.sender.push(unit) {
             Pushed::Queued => {
                 let kind = metrics::kind_word(kind);
@@ -264,7 +267,6 @@ impl Session {
                     grant,
                     session: self.id.clone(),
                     tracks: self.media.codecs(),
-                    zero: self.media.zero().unwrap_or_default(),
                     feed: Box::new(feed),
                 })
             }

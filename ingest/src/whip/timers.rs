@@ -21,7 +21,14 @@ pub(super) enum Liveness {
     Connected(Instant),
     /// The last media came at this instant.
     Media(Instant),
+    /// It closed its connection at this instant; a goodbye by HTTP may follow.
+    HungUp(Instant),
 }
+
+/// How long a goodbye may take after the connection was closed. OBS closes first.
+const GOODBYE_WAIT: Duration = Duration::from_secs(1);
+/// A goodbye after so long without media is that of a client that gives up a bad connection, and may come back.
+const GOODBYE_SILENCE: Duration = Duration::from_secs(2);
 
 impl Liveness {
     pub(super) fn connected(&mut self, now: Instant) {
@@ -30,17 +37,36 @@ impl Liveness {
         }
     }
 
+    /// The connection was closed, which is no goodbye yet: a page that is reloaded does so too.
+    pub(super) fn hung_up(&mut self, now: Instant) {
+        *self = Self::HungUp(now);
+    }
+
+    /// True once the connection has nothing more to say.
+    pub(super) fn is_hung_up(self) -> bool {
+        matches!(self, Self::HungUp(_))
+    }
+
+    /// How a session ends whose publisher says goodbye.
+    pub(super) fn goodbye(self, now: Instant) -> SessionEnd {
+        match self {
+            Self::Media(last) if now >= last + GOODBYE_SILENCE => SessionEnd::Lost,
+            _ => SessionEnd::Closed,
+        }
+    }
+
     pub(super) fn deadline(self, limits: &Limits) -> Instant {
         match self {
             Self::Opened(at) => at + limits.connect,
             Self::Connected(at) | Self::Media(at) => at + limits.silence,
+            Self::HungUp(at) => at + GOODBYE_WAIT,
         }
     }
 
     pub(super) fn end(self, limits: &Limits, now: Instant) -> Option<SessionEnd> {
         let over = now >= self.deadline(limits);
         over.then_some(match self {
-            Self::Opened(_) => SessionEnd::Lost,
+            Self::Opened(_) | Self::HungUp(_) => SessionEnd::Lost,
             Self::Connected(_) | Self::Media(_) => SessionEnd::Silent,
         })
     }

@@ -1,38 +1,45 @@
-//! The first task: from the feed into the transcoder. It may wait for the transcoder as long as it
-//! likes: the session never waits for it, its bounded queue drops to the next keyframe instead.
+//! The first task: from the publishers into the transcoder, and the time where they bring nothing. It may wait
+//! for the transcoder as long as it likes: no session ever waits for it, each one's bounded queue drops to the
+//! next keyframe instead.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use packager_transcode::wire::Input;
-use schema::feed::next;
-use schema::{AccessUnit, Feed, FeedEvent, MediaTime, SessionEnd};
+use schema::{AccessUnit, MediaTime, SessionEnd, TrackKind};
 use tokio::sync::Notify;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::sources::{Event, Sources};
 use super::transcoding::TranscoderInput;
 
-/// The feed, and what is known of it; handed from transcoder to transcoder.
+/// How often the transcoder is told the time.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The publishers, and what is known of them; handed from transcoder to transcoder.
 pub(super) struct Feeding {
-    feed: Box<dyn Feed>,
-    /// What was looked at before the first transcoder began.
-    first: VecDeque<AccessUnit>,
+    sources: Sources,
+    /// What the transcoder is to be told before anything new.
+    first: VecDeque<Input>,
     keyframe: Arc<Notify>,
     fed: Arc<Offered>,
+    clock: Clock,
 }
 
 /// What was offered to transcoders so far; the other task reads it.
 #[derive(Debug, Default)]
 pub(super) struct Offered {
-    units: AtomicU64,
+    inputs: AtomicU64,
     newest: AtomicI64,
 }
 
 impl Offered {
-    /// How many units.
-    pub(super) fn units(&self) -> u64 {
-        self.units.load(Ordering::Relaxed)
+    /// How many units, and words of the clock.
+    pub(super) fn inputs(&self) -> u64 {
+        self.inputs.load(Ordering::Relaxed)
     }
 
     /// The newest time.
@@ -40,16 +47,47 @@ impl Offered {
         MediaTime(self.newest.load(Ordering::Relaxed))
     }
 
-    fn count(&self, unit: &AccessUnit) {
-        self.newest.fetch_max(unit.pts.0, Ordering::Relaxed);
-        self.units.fetch_add(1, Ordering::Relaxed);
+    fn count(&self, newest: MediaTime) {
+        self.newest.fetch_max(newest.0, Ordering::Relaxed);
+        self.inputs.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The time that the next unit of each kind would have if it came now.
+#[derive(Debug)]
+struct Clock {
+    video: Option<(MediaTime, Instant)>,
+    audio: Option<(MediaTime, Instant)>,
+    /// Before the first unit of either kind.
+    begins: (MediaTime, Instant),
+}
+
+impl Clock {
+    fn new(at: MediaTime, now: Instant) -> Self {
+        Self { video: None, audio: None, begins: (at, now) }
+    }
+
+    fn note(&mut self, unit: &AccessUnit, now: Instant) {
+        let last = match unit.codec.kind() {
+            TrackKind::Video => &mut self.video,
+            TrackKind::Audio => &mut self.audio,
+        };
+        *last = Some((unit.pts, now));
+    }
+
+    fn at(&self, now: Instant) -> Input {
+        let then = |last: Option<(MediaTime, Instant)>, other: Option<(MediaTime, Instant)>| {
+            let (at, since) = last.or(other).unwrap_or(self.begins);
+            at + MediaTime::between(since.into_std(), now.into_std())
+        };
+        Input::Clock { video: then(self.video, self.audio), audio: then(self.audio, self.video) }
     }
 }
 
 /// Why feeding stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fed {
-    /// The feed is over; the transcoder was told to finish.
+    /// Nobody publishes any more; the transcoder was told to finish.
     Ended(SessionEnd),
     /// Cancelled; the transcoder was told to finish.
     Cancelled,
@@ -67,8 +105,10 @@ pub(super) struct Stops {
 }
 
 impl Feeding {
-    pub(super) fn new(feed: Box<dyn Feed>, first: Vec<AccessUnit>, keyframe: Arc<Notify>) -> Self {
-        Self { feed, first: first.into(), keyframe, fed: Arc::default() }
+    /// `first` was taken from the publishers already; the output begins at `begins`.
+    pub(super) fn new(sources: Sources, first: Vec<AccessUnit>, begins: MediaTime, keyframe: Arc<Notify>) -> Self {
+        let first = first.into_iter().map(Input::Unit).collect();
+        Self { sources, first, keyframe, fed: Arc::default(), clock: Clock::new(begins, Instant::now()) }
     }
 
     /// What was offered to transcoders, as it grows.
@@ -76,28 +116,27 @@ impl Feeding {
         Arc::clone(&self.fed)
     }
 
-    /// The newest time that was offered to a transcoder.
-    pub(super) fn newest(&self) -> MediaTime {
-        self.fed.newest()
-    }
-
-    /// A new transcoder begins with what comes next, and needs a keyframe.
+    /// A new transcoder begins with what the last one may not have finished.
     pub(super) fn restart(&mut self) {
-        self.first.clear();
-        self.feed.request_keyframe();
+        self.first = self.sources.recent().into_iter().map(Input::Unit).collect();
+        self.sources.request_keyframe();
     }
 
-    /// Feeds until the feed ends or a stop is called.
-    pub(super) async fn run(mut self, mut input: Box<dyn TranscoderInput>, stops: Stops) -> (Self, Fed) {
+    /// Feeds until nobody publishes any more or a stop is called.
+    pub(super) async fn run(
+        mut self: Box<Self>,
+        mut input: Box<dyn TranscoderInput>,
+        stops: Stops,
+    ) -> (Box<Self>, Fed) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stopped = loop {
-            match self.event(&stops).await {
-                Ok(FeedEvent::Unit(unit)) => {
-                    if let Err(stopped) = self.offer(input.as_mut(), unit, &stops).await {
-                        break stopped;
-                    }
-                }
-                Ok(FeedEvent::Ended(end)) => break Fed::Ended(end),
-                Err(stopped) => break stopped,
+            let offered = match self.next(&mut ticks, &stops).await {
+                Ok(next) => self.offer(input.as_mut(), next, &stops).await,
+                Err(stopped) => Err(stopped),
+            };
+            if let Err(stopped) = offered {
+                break stopped;
             }
         };
         if stopped != Fed::Gone {
@@ -109,29 +148,52 @@ impl Feeding {
         (self, stopped)
     }
 
-    async fn event(&mut self, stops: &Stops) -> Result<FeedEvent, Fed> {
-        if let Some(unit) = self.first.pop_front() {
-            return Ok(FeedEvent::Unit(unit));
+    /// What the transcoder is to be told next. The clock speaks only while no media wait: after a stall of
+    /// ours, what is there is shown and nothing is made up.
+    async fn next(&mut self, ticks: &mut Interval, stops: &Stops) -> Result<Input, Fed> {
+        if let Some(input) = self.first.pop_front() {
+            return Ok(input);
         }
         let keyframe = Arc::clone(&self.keyframe);
         loop {
-            tokio::select! {
+            let event = tokio::select! {
                 biased;
                 () = stops.gone.cancelled() => return Err(Fed::Gone),
                 () = stops.cancel.cancelled() => return Err(Fed::Cancelled),
-                () = keyframe.notified() => self.feed.request_keyframe(),
-                event = next(self.feed.as_mut()) => return Ok(event),
+                () = keyframe.notified() => {
+                    self.sources.request_keyframe();
+                    continue;
+                }
+                event = self.sources.event() => event,
+                now = ticks.tick() => match self.sources.tick(now) {
+                    Some(event) => event,
+                    None => return Ok(self.clock.at(now)),
+                },
+            };
+            match event {
+                Event::Unit(unit) => {
+                    self.clock.note(&unit, Instant::now());
+                    return Ok(Input::Unit(unit));
+                }
+                Event::Switched(units) => {
+                    self.first = units.into_iter().map(Input::Unit).collect();
+                    return Ok(Input::Switch);
+                }
+                Event::Over(end) => return Err(Fed::Ended(end)),
             }
         }
     }
 
-    async fn offer(&mut self, input: &mut dyn TranscoderInput, unit: AccessUnit, stops: &Stops) -> Result<(), Fed> {
-        self.fed.count(&unit);
+    async fn offer(&mut self, input: &mut dyn TranscoderInput, next: Input, stops: &Stops) -> Result<(), Fed> {
+        self.fed.count(match &next {
+            Input::Unit(unit) => unit.pts,
+            _ => MediaTime::ZERO,
+        });
         tokio::select! {
             biased;
             () = stops.gone.cancelled() => Err(Fed::Gone),
             () = stops.cancel.cancelled() => Err(Fed::Cancelled),
-            sent = input.send(Input::Unit(unit)) => sent.map_err(|_| Fed::Gone),
+            sent = input.send(next) => sent.map_err(|_| Fed::Gone),
         }
     }
 }

@@ -19,8 +19,10 @@ use super::{BroadcastEnd, BroadcastMetrics, Cause, Status, real};
 use crate::ladder::{self, Rendition};
 use crate::live::{LiveBroadcast, LiveRendition, Snapshot};
 use crate::playlist::{Report, multivariant};
-use crate::timing::Timing;
+use crate::timing::{AUDIO_FRAME_SAMPLES, AUDIO_RATE, TOLERANCE, Timing};
 
+/// The longest that sound lies beyond an instant: a frame.
+const AUDIO_FRAME: MediaTime = MediaTime(MediaTime::PER_SECOND / AUDIO_RATE as i64 * AUDIO_FRAME_SAMPLES);
 /// A rendition that is so far behind the others gets no media.
 const ABSENT_AFTER: MediaTime = MediaTime(2 * MediaTime::PER_SECOND);
 
@@ -156,6 +158,7 @@ impl Publisher {
             Output::SourceSize { width, height } => self.source_size(PictureSize { width, height }),
             Output::Discarded { reason } => self.metrics.discard(&reason),
             Output::KeyframeWanted => self.keyframe.notify_one(),
+            Output::Alive => {}
             Output::Statistics(statistics) => self.count(statistics),
             Output::Finished => return Flow::Finished,
             Output::Failed(error) => {
@@ -265,18 +268,16 @@ impl Publisher {
             ("encoded", now.pictures_encoded, before.pictures_encoded),
             ("repeated", now.pictures_repeated, before.pictures_repeated),
             ("skipped", now.pictures_skipped, before.pictures_skipped),
+            ("slate", now.pictures_slate, before.pictures_slate),
         ] {
             self.metrics.count_pictures(what, now.saturating_sub(before));
         }
     }
 
-    /// The transcoder died: closes what is open, and plans a new one from the next instant of the
-    /// grid after `newest` on. What it puts out stands behind a discontinuity.
-    pub fn restart(&mut self, newest: MediaTime) {
+    /// The transcoder died: lists what it had finished, and plans a new one from the next instant of the grid
+    /// on. What that one puts out stands behind a discontinuity.
+    pub fn restart(&mut self) {
         let now = Instant::now();
-        let ends = self.tracks.iter().filter_map(Track::end);
-        let newest = ends.fold(newest, MediaTime::max);
-        let start = self.timing.position(newest).next;
         let growing = self.tracks.iter().map(|track| track.next().msn).min().unwrap_or(0);
         for track in &mut self.tracks {
             track.list_up_to(growing, &self.metrics);
@@ -284,7 +285,13 @@ impl Publisher {
         let msn = self.tracks.iter().map(Track::msn_after).max().unwrap_or(0);
         let mut had_media = false;
         for track in &mut self.tracks {
-            had_media |= track.restart(start, msn, &self.metrics);
+            had_media |= track.close_below(msn, &self.metrics);
+        }
+        let listed_to = self.tracks.iter().map(Track::listed_to).max().unwrap_or_default();
+        // Sound is listed up to a frame beyond an instant; the next part of it begins that much later.
+        let start = self.timing.position(listed_to - AUDIO_FRAME - TOLERANCE).next.max(self.plan.start);
+        for track in &mut self.tracks {
+            track.begin_anew(start, msn);
         }
         self.epoch += u64::from(had_media);
         self.plan.start = start;

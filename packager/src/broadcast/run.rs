@@ -16,6 +16,8 @@ use super::transcoding::{Ends, TranscoderOutput, Transcoding};
 use super::{BroadcastEnd, Cause};
 use crate::live::LiveBroadcast;
 
+/// A transcoder that says nothing at all for so long, after it said that it is alive, has stopped.
+const STOPPED: Duration = Duration::from_secs(1);
 /// A transcoder that puts nothing out for so long, though it is fed, hangs.
 const HANG: Duration = Duration::from_secs(5);
 /// How long a transcoder may take to finish.
@@ -24,7 +26,7 @@ const FINISH: Duration = Duration::from_secs(3);
 /// How one transcoder's life ended.
 struct Life {
     publisher: Box<Publisher>,
-    feeding: Feeding,
+    feeding: Box<Feeding>,
     fed: Fed,
     flow: Flow,
 }
@@ -32,11 +34,11 @@ struct Life {
 /// Runs until the feed ends, `cancel` is called or the transcoder dies too often.
 pub(super) async fn run(
     publisher: Publisher,
-    mut feeding: Feeding,
+    feeding: Feeding,
     transcoding: Arc<dyn Transcoding>,
     cancel: CancellationToken,
 ) -> BroadcastEnd {
-    let mut publisher = Box::new(publisher);
+    let (mut publisher, mut feeding) = (Box::new(publisher), Box::new(feeding));
     let mut restarts = Restarts::default();
     loop {
         match transcoding.start(publisher.plan()).await {
@@ -64,7 +66,7 @@ pub(super) async fn run(
             () = sleep(delay) => {}
         }
         publisher.metrics().transcoder_restarts.inc();
-        publisher.restart(feeding.newest());
+        publisher.restart();
         feeding.restart();
     }
 }
@@ -88,14 +90,14 @@ fn lost(live: &LiveBroadcast) -> BroadcastEnd {
 }
 
 enum Done {
-    Feeding(Feeding, Fed),
+    Feeding(Box<Feeding>, Fed),
     Publishing(Box<Publisher>, Flow),
 }
 
 /// Both tasks over one transcoder, until both are done; `None` if one panicked.
 async fn live(
     publisher: Box<Publisher>,
-    feeding: Feeding,
+    feeding: Box<Feeding>,
     (input, output): Ends,
     cancel: &CancellationToken,
 ) -> Option<Life> {
@@ -144,28 +146,64 @@ async fn publishing(
     fed: Arc<Offered>,
     hurry: CancellationToken,
 ) -> Done {
-    let mut fed_before = fed.units();
+    let mut pulse = Pulse::new(&fed);
     let flow = loop {
         let next: Option<Output> = tokio::select! {
             biased;
-            next = timeout(HANG, output.next()) => {
-                let fed_now = fed.units();
-                let Ok(next) = next else {
-                    if fed_now > fed_before {
-                        break Flow::Hung;
-                    }
-                    continue;
-                };
-                fed_before = fed_now;
-                next
-            }
+            next = timeout(pulse.patience(), output.next()) => match next {
+                Ok(next) => next,
+                Err(_) if pulse.is_hung(&fed) => break Flow::Hung,
+                Err(_) => continue,
+            },
             () = hurry.cancelled() => break Flow::Hung,
         };
         let Some(next) = next else { break Flow::Gone };
+        if pulse.beat(&next, &fed) {
+            break Flow::Hung;
+        }
         match publisher.handle(next, fed.newest(), std::time::Instant::now()) {
             Flow::On => {}
             flow => break flow,
         }
     };
     Done::Publishing(publisher, flow)
+}
+
+/// Whether a transcoder is still well.
+struct Pulse {
+    /// True once it said that it is alive: it says so again and again, or its process has stopped.
+    says_so: bool,
+    /// When it last put anything else out, and how much it had been fed by then.
+    worked: Instant,
+    fed: u64,
+}
+
+impl Pulse {
+    fn new(fed: &Offered) -> Self {
+        Self { says_so: false, worked: Instant::now(), fed: fed.inputs() }
+    }
+
+    /// How long to wait for its next word.
+    fn patience(&self) -> Duration {
+        if self.says_so { STOPPED } else { HANG }
+    }
+
+    /// It was silent for as long as it is waited for.
+    fn is_hung(&self, fed: &Offered) -> bool {
+        self.says_so || self.has_stalled(fed)
+    }
+
+    /// It said something; true if it is alive but works no more.
+    fn beat(&mut self, output: &Output, fed: &Offered) -> bool {
+        if matches!(output, Output::Alive) {
+            self.says_so = true;
+            return self.has_stalled(fed);
+        }
+        (self.worked, self.fed) = (Instant::now(), fed.inputs());
+        false
+    }
+
+    fn has_stalled(&self, fed: &Offered) -> bool {
+        self.worked.elapsed() >= HANG && fed.inputs() > self.fed
+    }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use packager::broadcast::{Ends, Pending, TranscoderInput, TranscoderOutput, Transcoding, TranscodingError};
-use packager_transcode::wire::{Input, Output, Plan};
-use schema::{AccessUnit, Codec, Feed, FeedEvent, MediaTime, SessionEnd, TrackKind, UnixMicros};
+use packager_transcode::wire::{Input, Output, PATIENCE, Plan};
+use schema::{AccessUnit, Codec, Feed, FeedEvent, MediaTime, SessionEnd, TrackKind, UnixMicros, Zero};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -64,11 +64,12 @@ pub(crate) struct ReadyFeed {
     pub(crate) units: VecDeque<AccessUnit>,
     pub(crate) end: Option<SessionEnd>,
     pub(crate) keyframes: Arc<AtomicUsize>,
+    zero: Instant,
 }
 
 impl ReadyFeed {
     pub(crate) fn new(units: Vec<AccessUnit>, end: Option<SessionEnd>) -> Self {
-        Self { units: units.into(), end, keyframes: Arc::default() }
+        Self { units: units.into(), end, keyframes: Arc::default(), zero: Instant::now() }
     }
 }
 
@@ -81,8 +82,8 @@ impl Feed for ReadyFeed {
         }
     }
 
-    fn zero(&self) -> UnixMicros {
-        UnixMicros(1_800_000_000_000_000)
+    fn zero(&self) -> Option<Zero> {
+        Some(Zero { instant: self.zero.into_std(), wall: UnixMicros(1_800_000_000_000_000) })
     }
 
     fn request_keyframe(&mut self) {
@@ -115,12 +116,82 @@ impl Feed for PacedFeed {
         self.ready.poll_event(cx)
     }
 
-    fn zero(&self) -> UnixMicros {
+    fn zero(&self) -> Option<Zero> {
         self.ready.zero()
     }
 
     fn request_keyframe(&mut self) {
         self.ready.request_keyframe();
+    }
+}
+
+/// A feed that a test fills as it goes; its media time zero is when it was made.
+pub(crate) struct OpenFeed {
+    events: mpsc::Receiver<FeedEvent>,
+    ended: Option<SessionEnd>,
+    began: Instant,
+    pub(crate) keyframes: Arc<AtomicUsize>,
+}
+
+/// The publisher of an [`OpenFeed`]. It is lost when this is dropped.
+pub(crate) struct OpenPublisher {
+    events: mpsc::Sender<FeedEvent>,
+    began: Instant,
+}
+
+pub(crate) fn open_feed() -> (OpenPublisher, OpenFeed) {
+    let (sender, events) = mpsc::channel(64);
+    let began = Instant::now();
+    (OpenPublisher { events: sender, began }, OpenFeed { events, ended: None, began, keyframes: Arc::default() })
+}
+
+impl OpenPublisher {
+    /// Publishes for so long on tokio's clock, a keyframe each second from the first picture on.
+    pub(crate) async fn publish(&self, length: Duration) {
+        let until = Instant::now() + length;
+        for index in 0.. {
+            let now = Instant::now();
+            if now >= until {
+                return;
+            }
+            let pts = MediaTime::between(self.began.into_std(), now.into_std());
+            let _ = self.events.try_send(FeedEvent::Unit(picture(pts, None, index % 25 == 0)));
+            for half in [0, 20] {
+                let pts = pts + MediaTime::from_millis(half);
+                let _ = self.events.try_send(FeedEvent::Unit(sound(Codec::Opus, pts, None)));
+            }
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+    }
+
+    pub(crate) fn end(&self, end: SessionEnd) {
+        let _ = self.events.try_send(FeedEvent::Ended(end));
+    }
+
+    /// True once nobody reads the feed any more.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.events.is_closed()
+    }
+}
+
+impl Feed for OpenFeed {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<FeedEvent> {
+        if let Some(end) = self.ended {
+            return Poll::Ready(FeedEvent::Ended(end));
+        }
+        let event = ready!(self.events.poll_recv(cx)).unwrap_or(FeedEvent::Ended(SessionEnd::Lost));
+        if let FeedEvent::Ended(end) = &event {
+            self.ended = Some(*end);
+        }
+        Poll::Ready(event)
+    }
+
+    fn zero(&self) -> Option<Zero> {
+        Some(Zero { instant: self.began.into_std(), wall: UnixMicros(1_800_000_000_000_000) })
+    }
+
+    fn request_keyframe(&mut self) {
+        self.keyframes.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -198,12 +269,23 @@ impl Encoder {
         if self.next_picture.is_none() && !unit.random_access {
             return vec![Output::KeyframeWanted];
         }
+        let from = unit.pts.max(self.plan.start);
+        let first = || (0..).find(|&index| rate.time_of(index) >= from).unwrap();
+        self.next_picture.get_or_insert_with(first);
+        self.pictures_up_to(unit.pts)
+    }
+
+    fn fill(&mut self, video: MediaTime, audio: MediaTime) -> Vec<Output> {
+        let mut out = if self.next_picture.is_some() { self.pictures_up_to(video) } else { Vec::new() };
+        out.extend(self.sound_up_to(audio));
+        out
+    }
+
+    fn pictures_up_to(&mut self, time: MediaTime) -> Vec<Output> {
+        let rate = self.plan.frame_rate;
         let mut out = Vec::new();
-        let mut index = self.next_picture.unwrap_or_else(|| {
-            let from = unit.pts.max(self.plan.start);
-            (0..).find(|&index| rate.time_of(index) >= from).unwrap()
-        });
-        while rate.time_of(index) <= unit.pts {
+        let mut index = self.next_picture.unwrap();
+        while rate.time_of(index) <= time {
             let at = rate.time_of(index);
             let segment = at.0.div_euclid(self.plan.keyframe_interval.0);
             let idr = self.last_segment != Some(segment);
@@ -220,6 +302,10 @@ impl Encoder {
     }
 
     fn audio(&mut self, unit: &AccessUnit) -> Vec<Output> {
+        self.sound_up_to(unit.pts)
+    }
+
+    fn sound_up_to(&mut self, time: MediaTime) -> Vec<Output> {
         let Some(audio) = &self.plan.audio else {
             return Vec::new();
         };
@@ -229,7 +315,7 @@ impl Encoder {
             let config = vec![0x11, 0x90];
             out.push(Output::AudioConfig { rendition, config });
         }
-        while aac(self.next_sound).pts <= unit.pts {
+        while aac(self.next_sound).pts <= time {
             let unit = aac(self.next_sound);
             self.next_sound += 1;
             out.push(Output::Encoded { rendition, unit });
@@ -246,6 +332,8 @@ impl TranscoderInput for Encoder {
                 Input::Finish => vec![Output::Finished],
                 Input::Unit(unit) if unit.codec.kind() == TrackKind::Video => self.video(&unit),
                 Input::Unit(unit) => self.audio(&unit),
+                Input::Switch => Vec::new(),
+                Input::Clock { video, audio } => self.fill(video - PATIENCE, audio - PATIENCE),
             };
             match self.life {
                 Life::Dies(pictures) if self.pictures >= pictures => self.out = None,

@@ -10,6 +10,11 @@ use schema::ladder::FrameRate;
 use schema::{AccessUnit, MediaTime};
 use serde::{Deserialize, Serialize};
 
+/// How long media may stay away before the output goes on without them.
+pub const PATIENCE: MediaTime = MediaTime(MediaTime::PER_SECOND * 3 / 10);
+/// How long the last picture is held before the slate is shown.
+pub const SLATE_AFTER: MediaTime = MediaTime(MediaTime::PER_SECOND * 3);
+
 /// What a worker is to make of a feed, once for its whole life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -64,6 +69,16 @@ pub enum Input {
     Start(Plan),
     /// The next access unit of the feed.
     Unit(AccessUnit),
+    /// Another publisher's media follow: what was not decoded yet of the one before never will be.
+    Switch,
+    /// By the clock, the media that a feed would bring now have these times. What stays away for
+    /// [`PATIENCE`] is made up: the picture is held, and replaced by the slate after [`SLATE_AFTER`]; sound is silence.
+    Clock {
+        /// Of pictures.
+        video: MediaTime,
+        /// Of sound.
+        audio: MediaTime,
+    },
     /// Nothing follows: flush the encoders, say [`Output::Finished`] and exit.
     Finish,
 }
@@ -99,6 +114,8 @@ pub enum Output {
     },
     /// The decoder needs a keyframe to go on.
     KeyframeWanted,
+    /// A few times a second, whatever the codecs do: the worker's process runs.
+    Alive,
     /// Every two seconds of media: how fast the encoders are.
     Statistics(Statistics),
     /// Everything is flushed; the worker exits.
@@ -118,6 +135,8 @@ pub struct Statistics {
     pub pictures_repeated: u64,
     /// Input pictures left out to hold the frame rate.
     pub pictures_skipped: u64,
+    /// Output pictures that show the slate.
+    pub pictures_slate: u64,
     /// Time spent working, in microseconds.
     pub busy_us: u64,
     /// Media time worked through.

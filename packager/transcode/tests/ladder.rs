@@ -219,14 +219,67 @@ fn a_change_of_resolution_leaves_the_output_as_it_was() {
     }
 }
 
+/// The clock's word every 50 ms from `from` to `to`, in milliseconds, for a feed that brings nothing.
+fn clock(from: i64, to: i64) -> impl Iterator<Item = Input> {
+    let at = |millis| Input::Clock { video: MediaTime::from_millis(millis), audio: MediaTime::from_millis(millis) };
+    (from..=to).step_by(50).map(at)
+}
+
+/// A publisher's second, that many milliseconds late on the broadcast's clock.
+fn second_at(millis: i64) -> impl Iterator<Item = Input> {
+    let late = move |mut unit: AccessUnit| {
+        unit.pts += MediaTime::from_millis(millis);
+        unit.dts = unit.pts;
+        Input::Unit(unit)
+    };
+    feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::SECOND).into_iter().map(late)
+}
+
 #[test]
-fn a_picture_that_stalls_is_repeated_while_the_audio_goes_on() {
-    let mut units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::from_millis(3_000));
-    units.retain(|unit| unit.codec == Codec::Opus || unit.pts < MediaTime::from_millis(500));
-    let messages = transcode(plan(FrameRate::THIRTY), units);
+fn without_a_publisher_the_picture_is_held_then_the_slate_is_shown_and_the_next_publisher_goes_on() {
+    let inputs = second_at(0).chain(clock(1_000, 6_000)).chain([Input::Switch]).chain(second_at(6_000));
+    let (messages, result) = support::run_inputs(plan(FrameRate::THIRTY), inputs);
+    result.unwrap();
     let large = rendition(&messages, 0);
     assert_on_grid(&large, FrameRate::THIRTY, 0);
-    assert_eq!(large.len(), 60, "up to a second behind the audio");
+    assert_eq!(large.len(), 210);
+    assert_eq!(keys(&large).len(), 7, "the grid of keyframes goes on");
+    let luma: Vec<u64> = pictures(&large).iter().map(|picture| picture.2).collect();
+    let is_slate = |slot: usize| luma[slot] < 40;
+    assert!(!(0..118).any(is_slate), "{luma:?}");
+    assert!((120..180).all(is_slate), "{luma:?}");
+    assert!(!(180..210).any(is_slate), "{luma:?}");
+    let audio = rendition(&messages, AUDIO);
+    let unit = MediaTime::from_ticks(1024, 48_000);
+    assert!((0..).zip(&audio).all(|(index, audio)| audio.pts == MediaTime(index * unit.0)));
+    let samples = samples(&audio).1;
+    let loud = |from: usize| samples[from..from + 24_000].iter().any(|sample| sample.abs() > 0.05);
+    assert_eq!([0, 120_000, 240_000, 288_000].map(loud), [true, false, false, true]);
+}
+
+#[test]
+fn what_comes_late_but_within_patience_is_shown_and_nothing_is_made_up() {
+    let units: Vec<Input> = second_at(0).collect();
+    let clocked = units.into_iter().flat_map(|unit| {
+        let Input::Unit(unit) = unit else { unreachable!() };
+        let now = unit.pts + MediaTime::from_millis(299);
+        [Input::Clock { video: now, audio: now }, Input::Unit(unit)]
+    });
+    let (messages, result) = support::run_inputs(plan(FrameRate::THIRTY), clocked);
+    result.unwrap();
+    assert_eq!(rendition(&messages, 0).len(), 30);
+    assert_eq!(discarded(&messages, "late"), 0);
+    assert_eq!(messages.iter().filter(|message| matches!(message, Output::Discarded { .. })).count(), 0);
+}
+
+#[test]
+fn a_broadcast_without_any_picture_shows_the_slate_from_its_start() {
+    let (messages, result) = support::run_inputs(plan(FrameRate::THIRTY), clock(0, 1_300));
+    result.unwrap();
+    let small = rendition(&messages, 1);
+    assert_on_grid(&small, FrameRate::THIRTY, 0);
+    assert_eq!(small.len(), 31);
+    assert!(small[0].random_access);
 }
 
 #[test]

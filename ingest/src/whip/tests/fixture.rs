@@ -222,6 +222,8 @@ fn grant(channel: &str) -> PublishGrant {
         profile: LatencyProfile::Low,
         frame_rate: None,
         last_size: None,
+        grace_s: 60,
+        role: schema::api::KeyRole::Primary,
     }
 }
 

@@ -20,7 +20,7 @@ async fn a_publisher_is_handed_over_at_its_first_access_unit() {
     assert_eq!(location, format!("/whip/sessions/{}", arrival.session));
     assert_eq!(arrival.grant.channel.as_str(), "demo");
     assert_eq!(arrival.tracks, [Codec::Opus, Codec::H264]);
-    assert!(arrival.zero.0 > 1_600_000_000_000_000);
+    assert!(arrival.feed.zero().unwrap().wall.0 > 1_600_000_000_000_000);
     let units = units(arrival.feed.as_mut()).await;
     let seen: Vec<_> = units.iter().map(|unit| (unit.codec, unit.random_access, unit.pts.to_millis())).collect();
     assert_eq!(seen, [(Codec::H264, true, 20), (Codec::Opus, true, 20)]);
@@ -183,15 +183,39 @@ async fn end_of(feed: &mut dyn Feed) -> Option<SessionEnd> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_ends_of_the_connection_end_the_feed() {
-    for (peer, end) in [(PeerEnd::Closed, SessionEnd::Closed), (PeerEnd::Failed, SessionEnd::Lost)] {
+async fn a_connection_that_ends_without_a_goodbye_is_lost() {
+    for (peer, wait) in [(PeerEnd::Closed, 1_000), (PeerEnd::Failed, 0)] {
         let mut world = World::new();
         let (_, publisher, mut feed) = live(&mut world).await;
+        let before = tokio::time::Instant::now();
         publisher.event(PeerEvent::Ended(peer)).await;
-        assert_eq!(end_of(feed.as_mut()).await, Some(end));
+        pass(wait).await;
+        assert_eq!(before.elapsed().as_millis(), u128::from(wait));
+        assert_eq!(end_of(feed.as_mut()).await, Some(SessionEnd::Lost));
         assert_eq!(publisher.asked().pop(), Some(Asked::Closed));
-        assert_eq!((world.whip.sessions(), world.ended(end)), (0, 1));
+        assert_eq!((world.whip.sessions(), world.ended(SessionEnd::Lost)), (0, 1));
         assert_eq!(world.whip.shared.metrics.active.get(), 0);
+    }
+}
+
+/// OBS closes its connection first; a client that gives a dead connection up says goodbye too, and comes back.
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_counts_after_the_connection_was_closed_but_not_after_silence() {
+    for (hangs_up, silence, end) in [
+        (false, 0, SessionEnd::Closed),
+        (true, 900, SessionEnd::Closed),
+        (false, 1_900, SessionEnd::Closed),
+        (false, 2_000, SessionEnd::Lost),
+    ] {
+        let mut world = World::new();
+        let (location, publisher, mut feed) = live(&mut world).await;
+        if hangs_up {
+            publisher.event(PeerEvent::Ended(PeerEnd::Closed)).await;
+        }
+        pass(silence).await;
+        assert_eq!(world.ask(delete(&location, KEY)).await.status(), StatusCode::OK);
+        settle().await;
+        assert_eq!(end_of(feed.as_mut()).await, Some(end), "{hangs_up} {silence}");
     }
 }
 
@@ -312,7 +336,7 @@ async fn the_connections_figures_are_noted_each_second_and_at_the_end() {
     publisher.send_p().await;
     assert_eq!(recovered(&world), [2, 6]);
     *publisher.figures.lock().unwrap() = figures(3, 6);
-    publisher.event(PeerEvent::Ended(PeerEnd::Closed)).await;
+    publisher.event(PeerEvent::Ended(PeerEnd::Failed)).await;
     assert_eq!(recovered(&world), [3, 6]);
     assert_eq!(
         world.whip.shared.metrics.round_trip.get_sample_count(),

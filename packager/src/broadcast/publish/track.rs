@@ -210,14 +210,25 @@ impl Track {
         }
     }
 
-    /// A new encoder comes, whose first segment is to have the number `msn`; true if the last one had put anything out.
-    pub(super) fn restart(&mut self, start: MediaTime, msn: u64, metrics: &BroadcastMetrics) -> bool {
-        let cuts = self.segmenter.restart(start, msn);
+    /// The encoder is gone: lists what it had finished of segments below `msn`, and drops the rest; true if
+    /// anything of it is listed.
+    pub(super) fn close_below(&mut self, msn: u64, metrics: &BroadcastMetrics) -> bool {
+        let cuts = self.segmenter.close_below(msn);
         self.make_ready(cuts, metrics);
-        self.list_up_to(msn, metrics);
+        self.list_up_to(msn.saturating_sub(1), metrics);
         self.needs_init = true;
         self.audio = None;
         std::mem::take(&mut self.has_parts)
+    }
+
+    /// A new encoder comes, whose first segment is to have the number `msn`.
+    pub(super) fn begin_anew(&mut self, start: MediaTime, msn: u64) {
+        self.segmenter.begin_anew(start.max(self.listed_to), msn);
+    }
+
+    /// Where what is listed ends.
+    pub(super) fn listed_to(&self) -> MediaTime {
+        self.listed_to
     }
 
     /// Nothing follows: closes the open part, and with it segment and list if the end is final.

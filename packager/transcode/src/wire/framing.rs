@@ -79,14 +79,14 @@ impl Message for Input {
     fn unit(&self) -> Option<&AccessUnit> {
         match self {
             Self::Unit(unit) => Some(unit),
-            Self::Start(_) | Self::Finish => None,
+            Self::Start(_) | Self::Switch | Self::Clock { .. } | Self::Finish => None,
         }
     }
 
     fn unit_mut(&mut self) -> Option<&mut AccessUnit> {
         match self {
             Self::Unit(unit) => Some(unit),
-            Self::Start(_) | Self::Finish => None,
+            Self::Start(_) | Self::Switch | Self::Clock { .. } | Self::Finish => None,
         }
     }
 }

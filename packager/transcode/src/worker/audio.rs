@@ -18,8 +18,18 @@ use super::{Counters, WorkerError};
 use crate::ffi;
 use crate::wire::{AudioPlan, Output};
 
-/// How many units may wait; when full, the feed waits. 1.3 s of Opus.
+/// How many jobs may wait; when full, the feed waits. 1.3 s of Opus.
 pub(super) const QUEUE: usize = 64;
+
+/// What the thread is told.
+pub(super) enum Job {
+    /// The next unit.
+    Unit(AccessUnit),
+    /// Silence up to this time, if nothing else came.
+    FillUpTo(MediaTime),
+    /// Another publisher's units follow.
+    Switch,
+}
 
 const RATE: u32 = 48_000;
 /// Samples in one AAC unit.
@@ -65,15 +75,24 @@ impl<'a> Audio<'a> {
         })
     }
 
-    /// Works until `units` ends, then flushes.
-    pub(super) fn run(mut self, units: &Receiver<AccessUnit>) -> Result<(), WorkerError> {
+    /// Works until `jobs` ends, then flushes.
+    pub(super) fn run(mut self, jobs: &Receiver<Job>) -> Result<(), WorkerError> {
         self.outlet.say(Output::AudioConfig { rendition: self.rendition, config: ffi::extradata(&self.encoder) })?;
-        while let Ok(unit) = units.recv() {
+        while let Ok(job) = jobs.recv() {
             let began = Instant::now();
-            self.unit(&unit)?;
+            match job {
+                Job::Unit(unit) => self.unit(&unit)?,
+                Job::FillUpTo(time) => self.fill_up_to(time)?,
+                Job::Switch => self.decoder = open_decoder().map_err(WorkerError::OpenDecoder)?,
+            }
             self.counters.busy(began);
         }
         self.flush()
+    }
+
+    fn fill_up_to(&mut self, time: MediaTime) -> Result<(), WorkerError> {
+        let silence = self.timeline.fill_up_to(time.to_ticks(RATE));
+        self.silence(silence)
     }
 
     fn unit(&mut self, unit: &AccessUnit) -> Result<(), WorkerError> {

@@ -74,13 +74,15 @@ impl Grid {
         Placement::Begin { slots: if late { slot } else { from }..slot + 1 }
     }
 
-    /// The slots up to and including `time` that are still empty and repeat the picture before; they are taken by this call.
+    /// The slots up to and including `time` that are still empty; they are taken by this call, for a
+    /// picture that is there already.
     pub(super) fn fill_up_to(&mut self, time: MediaTime) -> Range<i64> {
         let from = self.next;
-        if !self.held || time - self.time_of(from) > Self::GAP_MAX {
+        if time - self.time_of(from) > Self::GAP_MAX {
             return from..from;
         }
         self.next = from.max(self.slots_before(time + MediaTime(1)));
+        self.held |= self.next > from;
         from..self.next
     }
 
@@ -183,14 +185,17 @@ mod tests {
         grid.place(ms(0));
         assert_eq!(grid.place(ms(61_000)), Placement::TooFar);
         assert!(grid.fill_up_to(MediaTime(i64::MAX)).is_empty());
+        assert!(grid.fill_up_to(MediaTime(i64::MIN)).is_empty());
         assert_eq!(grid.place(MediaTime(i64::MAX)), Placement::TooFar);
         assert_eq!(grid.place(MediaTime(i64::MIN)), Placement::Hold);
     }
 
     #[test]
-    fn a_stalled_picture_fills_slots_as_time_goes_on() {
+    fn slots_are_filled_as_time_goes_on_before_the_first_picture_and_after() {
+        let mut slate = grid(FrameRate::THIRTY);
+        assert_eq!(slate.fill_up_to(ms(100)), 0..4);
+        assert_eq!(slate.place(ms(200)), show(4..6, 6));
         let mut grid = grid(FrameRate::THIRTY);
-        assert!(grid.fill_up_to(ms(500)).is_empty(), "nothing to repeat yet");
         grid.place(ms(0));
         assert_eq!(grid.fill_up_to(ms(100)), 1..4);
         assert!(grid.fill_up_to(ms(100)).is_empty());

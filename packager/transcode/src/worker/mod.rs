@@ -2,7 +2,8 @@
 //!
 //! One thread reads, decodes and scales; one encodes each video rendition; one does audio; one
 //! writes. All queues are bounded and wait when full, so a slow encoder slows the reading down and
-//! the node sees it. The worker knows no clock but the media's, and no network.
+//! the node sees it. The worker knows no clock but the media's and the one it is told ([`Input::Clock`]),
+//! and no network.
 
 mod audio;
 mod decoder;
@@ -10,6 +11,7 @@ mod grid;
 mod outlet;
 mod rendition;
 mod scale;
+mod slate;
 mod timeline;
 mod video;
 
@@ -17,9 +19,9 @@ pub use decoder::missing_decoders;
 
 use std::io::{BufReader, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ffmpeg_next as ffmpeg;
 use schema::{AccessUnit, Codec, MediaTime};
@@ -35,8 +37,8 @@ use video::Video;
 
 /// How often statistics are put out, in media time.
 const STATISTICS_INTERVAL: MediaTime = MediaTime(2 * MediaTime::PER_SECOND);
-/// If audio is so far ahead of the newest picture, the picture is repeated.
-const PICTURE_STALL: MediaTime = MediaTime::SECOND;
+/// How often a worker says that it runs.
+const ALIVE_INTERVAL: Duration = Duration::from_millis(200);
 /// More renditions than this are refused: each is an encoder.
 const RENDITIONS_MAX: usize = 8;
 
@@ -114,7 +116,9 @@ pub fn run(input: impl Read + Send, output: impl Write + Send) -> Result<(), Wor
     std::thread::scope(|scope| {
         let (outlet, queue) = outlet::channel();
         let writer = thread(scope, "write", move || Ok(outlet::write_all(&queue, output)?))?;
+        let alive = say_alive(scope, &outlet)?;
         let result = work(scope, input, &outlet, &counters);
+        drop(alive);
         let last = match &result {
             Ok(()) => Output::Finished,
             Err(error) => Output::Failed(error.to_string().replace('\n', " ")),
@@ -124,6 +128,19 @@ pub fn run(input: impl Read + Send, output: impl Write + Send) -> Result<(), Wor
         drop(outlet);
         result.and(join(writer))
     })
+}
+
+/// Says that the worker runs, until what is returned is dropped.
+fn say_alive<'scope>(scope: &'scope Scope<'scope, '_>, outlet: &Outlet) -> Result<SyncSender<()>, WorkerError> {
+    let (running, stopped) = sync_channel::<()>(0);
+    let outlet = outlet.clone();
+    thread(scope, "alive", move || {
+        while stopped.recv_timeout(ALIVE_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            outlet.say(Output::Alive)?;
+        }
+        Ok(())
+    })?;
+    Ok(running)
 }
 
 fn work<'scope>(
@@ -149,6 +166,8 @@ fn feed(input: &mut impl Read, stage: &mut Stage<'_>) -> Result<(), WorkerError>
     loop {
         match wire::read(input)? {
             Some(Input::Unit(unit)) => stage.unit(unit)?,
+            Some(Input::Switch) => stage.switch()?,
+            Some(Input::Clock { video, audio }) => stage.clock(video, audio)?,
             Some(Input::Start(_)) => return Err(WorkerError::Protocol("a second plan")),
             Some(Input::Finish) | None => return Ok(()),
         }
@@ -160,7 +179,7 @@ type Running<'scope> = ScopedJoinHandle<'scope, Result<(), WorkerError>>;
 /// Everything between reading and writing.
 struct Stage<'scope> {
     video: Option<Video<'scope>>,
-    audio: Option<SyncSender<AccessUnit>>,
+    audio: Option<SyncSender<audio::Job>>,
     threads: Vec<Running<'scope>>,
     outlet: Outlet,
     counters: &'scope Counters,
@@ -219,15 +238,34 @@ impl<'scope> Stage<'scope> {
         let pts = unit.pts;
         match (unit.codec, &mut self.video, &self.audio) {
             (Codec::H264 | Codec::Vp8 | Codec::Vp9 | Codec::Av1, Some(video), _) => video.unit(&unit)?,
-            (Codec::Opus, video, Some(audio)) => {
-                if let Some(video) = video {
-                    video.fill_up_to(pts - PICTURE_STALL)?;
-                }
-                audio.send(unit).map_err(|_| WorkerError::EncoderGone)?;
-            }
+            (Codec::Opus, _, Some(_)) => self.hear(audio::Job::Unit(unit))?,
             _ => self.outlet.discarded("unsupported")?,
         }
         self.count(pts)
+    }
+
+    fn switch(&mut self) -> Result<(), WorkerError> {
+        if let Some(video) = &mut self.video {
+            video.switch();
+        }
+        self.hear(audio::Job::Switch)
+    }
+
+    /// The output goes on without what is late by now.
+    fn clock(&mut self, video: MediaTime, audio: MediaTime) -> Result<(), WorkerError> {
+        if let Some(pictures) = &mut self.video {
+            pictures.fill_up_to(video - wire::PATIENCE)?;
+        }
+        self.hear(audio::Job::FillUpTo(audio - wire::PATIENCE))?;
+        self.count(video.max(audio))
+    }
+
+    /// Hands a job to the audio path, if there is one.
+    fn hear(&self, job: audio::Job) -> Result<(), WorkerError> {
+        match &self.audio {
+            Some(audio) => audio.send(job).map_err(|_| WorkerError::EncoderGone),
+            None => Ok(()),
+        }
     }
 
     fn count(&mut self, now: MediaTime) -> Result<(), WorkerError> {
@@ -270,6 +308,7 @@ struct Counters {
     encoded: AtomicU64,
     repeated: AtomicU64,
     skipped: AtomicU64,
+    slate: AtomicU64,
     busy_us: AtomicU64,
 }
 
@@ -286,6 +325,7 @@ impl Counters {
             pictures_encoded: self.encoded.load(Ordering::Relaxed),
             pictures_repeated: self.repeated.load(Ordering::Relaxed),
             pictures_skipped: self.skipped.load(Ordering::Relaxed),
+            pictures_slate: self.slate.load(Ordering::Relaxed),
             busy_us: self.busy_us.load(Ordering::Relaxed),
             media,
         }

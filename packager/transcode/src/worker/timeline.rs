@@ -42,6 +42,16 @@ impl Timeline {
         self.next
     }
 
+    /// How many samples of silence it takes to reach the sample number `at`; they are put out by this call.
+    pub(super) fn fill_up_to(&mut self, at: i64) -> u64 {
+        let missing = u64::try_from(at.saturating_sub(self.next)).unwrap_or(0);
+        if missing > Self::GAP_MAX {
+            return 0;
+        }
+        self.next = self.next.max(at);
+        missing
+    }
+
     /// Where `length` samples that say they begin at `at` go.
     pub(super) fn place(&mut self, at: i64, length: u64) -> Result<Placement, TooFar> {
         let off = at.saturating_sub(self.next);
@@ -94,6 +104,17 @@ mod tests {
         assert_eq!(timeline.place(1440, 960), block(0, 480, 480));
         assert_eq!(timeline.place(0, 960), block(0, 2400, 0));
         assert_eq!(timeline.next(), 2400);
+    }
+
+    #[test]
+    fn silence_is_put_out_once_and_what_comes_late_for_it_is_trimmed() {
+        let mut timeline = Timeline::new(0);
+        assert_eq!(timeline.fill_up_to(4_800), 4_800);
+        assert_eq!(timeline.fill_up_to(4_800), 0);
+        assert_eq!(timeline.fill_up_to(100), 0);
+        assert_eq!(timeline.place(4_000, 960), block(0, 800, 160));
+        assert_eq!(timeline.fill_up_to(i64::MAX), 0, "no clock goes on for more than a minute at once");
+        assert_eq!(timeline.next(), 4_960);
     }
 
     #[test]

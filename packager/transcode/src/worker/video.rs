@@ -14,9 +14,10 @@ use super::grid::{Grid, Placement};
 use super::outlet::Outlet;
 use super::rendition::{Job, Kind};
 use super::scale::{Scaler, Shape};
+use super::slate::Slate;
 use super::{Counters, WorkerError};
 use crate::ffi;
-use crate::wire::{Output, Plan, VideoPlan};
+use crate::wire::{Output, Plan, SLATE_AFTER, VideoPlan};
 
 /// While no keyframe comes, one is asked for so often.
 const KEYFRAME_WISH_INTERVAL: MediaTime = MediaTime::SECOND;
@@ -39,6 +40,9 @@ pub(super) struct Video<'a> {
     scaler: Option<Scaler>,
     /// The newest picture of each rendition, to be repeated.
     newest: Vec<frame::Video>,
+    /// When it was shown; `None` before the first.
+    shown: Option<MediaTime>,
+    slate: Slate,
     encoders: Vec<SyncSender<Job>>,
     outlet: Outlet,
     counters: &'a Counters,
@@ -54,6 +58,8 @@ impl<'a> Video<'a> {
             plans: plan.video.clone(),
             scaler: None,
             newest: Vec::new(),
+            shown: None,
+            slate: Slate::default(),
             encoders,
             outlet,
             counters,
@@ -92,12 +98,14 @@ impl<'a> Video<'a> {
         Ok(self.decoder.insert(decoder))
     }
 
-    /// Repeats the newest picture up to `time`: the feed has gone on without one.
+    /// Shows something up to `time`, though no picture came.
     pub(super) fn fill_up_to(&mut self, time: MediaTime) -> Result<(), WorkerError> {
-        if self.newest.is_empty() {
-            return Ok(());
-        }
         self.grid.fill_up_to(time).try_for_each(|slot| self.repeat(slot))
+    }
+
+    /// Another publisher's units follow: they begin with a keyframe.
+    pub(super) fn switch(&mut self) {
+        self.sync = Sync::Waiting { asked: None };
     }
 
     /// Gives a unit up, and everything after it up to the next keyframe.
@@ -123,19 +131,20 @@ impl<'a> Video<'a> {
         let Some(pts) = picture.pts().map(MediaTime) else {
             return self.outlet.discarded("unsupported");
         };
-        match self.grid.place(pts) {
+        let placement = self.grid.place(pts);
+        match placement {
             Placement::Begin { slots } => {
-                self.scale(picture)?;
-                slots.into_iter().try_for_each(|slot| self.hand_on(slot))
+                self.scale(picture, pts)?;
+                slots.into_iter().try_for_each(|slot| self.hand_on(&self.newest, slot))
             }
             Placement::Show { repeat, slot } => {
                 for empty in repeat {
                     self.repeat(empty)?;
                 }
-                self.scale(picture)?;
-                self.hand_on(slot)
+                self.scale(picture, pts)?;
+                self.hand_on(&self.newest, slot)
             }
-            Placement::Hold => self.scale(picture),
+            Placement::Hold => self.scale(picture, pts),
             Placement::Skip => {
                 self.counters.skipped.fetch_add(1, Ordering::Relaxed);
                 Ok(())
@@ -144,13 +153,21 @@ impl<'a> Video<'a> {
         }
     }
 
+    /// Shows the newest picture once more, or the slate where there is none or it is old.
     fn repeat(&mut self, slot: i64) -> Result<(), WorkerError> {
-        self.counters.repeated.fetch_add(1, Ordering::Relaxed);
-        self.hand_on(slot)
+        let time = self.grid.time_of(slot);
+        if self.shown.is_some_and(|shown| time - shown < SLATE_AFTER) {
+            self.counters.repeated.fetch_add(1, Ordering::Relaxed);
+            return self.hand_on(&self.newest, slot);
+        }
+        let slate = self.slate.pictures(&self.plans)?;
+        self.counters.slate.fetch_add(1, Ordering::Relaxed);
+        hand_on(slate, slot, self.grid.is_key(slot), &self.encoders)
     }
 
     /// Makes `picture` the newest one of each rendition.
-    fn scale(&mut self, picture: &frame::Video) -> Result<(), WorkerError> {
+    fn scale(&mut self, picture: &frame::Video, pts: MediaTime) -> Result<(), WorkerError> {
+        self.shown = Some(pts);
         let began = Instant::now();
         let shape = Shape::of(picture);
         let before = self.scaler.as_ref().map(Scaler::shape);
@@ -167,13 +184,22 @@ impl<'a> Video<'a> {
         Ok(())
     }
 
-    /// Hands the newest picture to every encoder, for `slot`.
-    fn hand_on(&self, slot: i64) -> Result<(), WorkerError> {
-        let kind = if self.grid.is_key(slot) { Kind::Key } else { Kind::Any };
-        for (picture, encoder) in self.newest.iter().zip(&self.encoders) {
-            let job = Job { picture: ffi::share(picture).map_err(WorkerError::Scale)?, slot, kind };
-            encoder.send(job).map_err(|_| WorkerError::EncoderGone)?;
-        }
-        Ok(())
+    fn hand_on(&self, pictures: &[frame::Video], slot: i64) -> Result<(), WorkerError> {
+        hand_on(pictures, slot, self.grid.is_key(slot), &self.encoders)
     }
+}
+
+/// Hands each encoder its picture for `slot`.
+fn hand_on(
+    pictures: &[frame::Video],
+    slot: i64,
+    is_key: bool,
+    encoders: &[SyncSender<Job>],
+) -> Result<(), WorkerError> {
+    let kind = if is_key { Kind::Key } else { Kind::Any };
+    for (picture, encoder) in pictures.iter().zip(encoders) {
+        let job = Job { picture: ffi::share(picture).map_err(WorkerError::Scale)?, slot, kind };
+        encoder.send(job).map_err(|_| WorkerError::EncoderGone)?;
+    }
+    Ok(())
 }

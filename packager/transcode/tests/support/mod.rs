@@ -44,12 +44,17 @@ pub(crate) fn plan(frame_rate: FrameRate) -> Plan {
 }
 
 pub(crate) fn run(plan: Plan, units: impl IntoIterator<Item = AccessUnit>) -> (Vec<Output>, Result<(), WorkerError>) {
+    run_inputs(plan, units.into_iter().map(Input::Unit))
+}
+
+pub(crate) fn run_inputs(
+    plan: Plan,
+    inputs: impl IntoIterator<Item = Input>,
+) -> (Vec<Output>, Result<(), WorkerError>) {
     let mut input = Vec::new();
-    wire::write(&mut input, &Input::Start(plan)).unwrap();
-    for unit in units {
-        wire::write(&mut input, &Input::Unit(unit)).unwrap();
+    for message in std::iter::once(Input::Start(plan)).chain(inputs).chain([Input::Finish]) {
+        wire::write(&mut input, &message).unwrap();
     }
-    wire::write(&mut input, &Input::Finish).unwrap();
     let mut output = Vec::new();
     let result = worker::run(input.as_slice(), &mut output);
     let mut output = output.as_slice();
