@@ -16,6 +16,7 @@ use schema::ladder::{Ladder, LatencyProfile, PictureSize};
 use schema::{Feed, Incarnation, MediaTime, SessionEnd};
 use support::{Life, OpenFeed, PacedFeed, ReadyFeed, Script, open_feed, publisher, vp8};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -312,7 +313,8 @@ async fn a_publisher_that_is_lost_and_comes_back_goes_on_in_the_same_playlist() 
     let (first, feed) = open_feed();
     let mut setup = setup(feed, &Script::new([Life::Well]));
     let mut status = setup.status.clone();
-    let running = tokio::spawn(run(setup.start));
+    let mut running = JoinSet::new();
+    running.spawn(run(setup.start));
     first.publish(Duration::from_secs(6)).await;
     let live = setup.listed.try_recv().unwrap();
     let lost = Instant::now();
@@ -328,7 +330,7 @@ async fn a_publisher_that_is_lost_and_comes_back_goes_on_in_the_same_playlist() 
     assert_eq!(status.borrow().state, BroadcastState::Live);
     assert_eq!(keyframes.load(Ordering::SeqCst), 0, "it begins with one");
     second.end(SessionEnd::Closed);
-    let end = running.await.unwrap();
+    let end = running.join_next().await.unwrap().unwrap();
     assert_eq!(end.cause, Cause::Session(SessionEnd::Closed));
     is_seamless(&live);
     assert_eq!(end.next_msn, 40 + 16, "32 s of output");
@@ -346,7 +348,8 @@ async fn after_the_grace_the_broadcast_ends_and_a_goodbye_or_an_order_ends_it_at
     ] {
         let (publisher, feed) = open_feed();
         let mut setup = setup(feed, &Script::new([Life::Well]));
-        let running = tokio::spawn(run(setup.start));
+        let mut running = JoinSet::new();
+        running.spawn(run(setup.start));
         publisher.publish(Duration::from_secs(6)).await;
         let live = setup.listed.try_recv().unwrap();
         let left = Instant::now();
@@ -354,7 +357,7 @@ async fn after_the_grace_the_broadcast_ends_and_a_goodbye_or_an_order_ends_it_at
         if let Some(order) = order {
             assert!(setup.words.send(Word::End(order)).await.is_ok());
         }
-        let over = running.await.unwrap();
+        let over = running.join_next().await.unwrap().unwrap();
         let took = left.elapsed();
         assert_eq!(over.cause, Cause::Session(order.unwrap_or(end)));
         assert!((seconds..=seconds + 1).contains(&took.as_secs()), "{end}: {took:?}");
@@ -366,14 +369,15 @@ async fn after_the_grace_the_broadcast_ends_and_a_goodbye_or_an_order_ends_it_at
 async fn a_second_publisher_takes_the_place_of_the_first() {
     let (first, feed) = open_feed();
     let mut setup = setup(feed, &Script::new([Life::Well]));
-    let running = tokio::spawn(run(setup.start));
+    let mut running = JoinSet::new();
+    running.spawn(run(setup.start));
     first.publish(Duration::from_secs(6)).await;
     let (second, feed) = open_feed();
     assert!(setup.words.send(joining(feed, KeyRole::Primary)).await.is_ok());
     tokio::join!(first.publish(Duration::from_secs(4)), second.publish(Duration::from_secs(4)));
     assert!(first.is_dropped());
     second.end(SessionEnd::Closed);
-    let end = running.await.unwrap();
+    let end = running.join_next().await.unwrap().unwrap();
     assert_eq!(end.next_msn, 45);
     is_seamless(&setup.listed.try_recv().unwrap());
 }
@@ -384,7 +388,8 @@ async fn the_backup_stands_in_for_a_primary_that_stalls_and_gives_back_when_it_i
     let asked = Arc::clone(&feed.keyframes);
     let setup = setup(feed, &Script::new([Life::Well]));
     let mut listed = setup.listed;
-    let running = tokio::spawn(run(setup.start));
+    let mut running = JoinSet::new();
+    running.spawn(run(setup.start));
     let (backup, backup_feed) = open_feed();
     let backup_asked = Arc::clone(&backup_feed.keyframes);
     let began = Instant::now();
@@ -418,6 +423,6 @@ async fn the_backup_stands_in_for_a_primary_that_stalls_and_gives_back_when_it_i
     assert!(!backup.is_dropped(), "it stays ready");
     primary.end(SessionEnd::Closed);
     backup.end(SessionEnd::Closed);
-    running.await.unwrap();
+    running.join_next().await.unwrap().unwrap();
     is_seamless(&listed.try_recv().unwrap());
 }
