@@ -2,7 +2,8 @@
 //!
 //! A track starts where its first unit arrived. Once two tracks have plausible sender reports, the
 //! video track is slewed towards the offset that the publisher's wall clock gives, never stepped;
-//! the audio track leads, as its samples cannot be stretched. Works without any report.
+//! the audio track leads, as its samples cannot be stretched. Works without any report. Both follow our
+//! clock together where the publisher's goes faster or slower.
 //!
 //! Reads no clock: arrivals and the wall-clock reading of zero are passed in. Expects no B-frames,
 //! which no WHIP publisher sends: a timestamp that goes back is held at the last one.
@@ -11,8 +12,10 @@ use std::time::{Duration, Instant};
 
 use schema::{MediaTime, TrackKind, Zero};
 
+mod drift;
 mod report;
 
+use drift::Drift;
 pub use report::{Ignored, Report};
 
 /// The most that a track is slewed, in thousandths of its media time: 5 ms in a second.
@@ -28,6 +31,7 @@ pub struct BroadcastClock {
     zero: Zero,
     /// The most that any unit came before its media time: the first packet was that late.
     lead: MediaTime,
+    drift: Drift,
     tracks: Vec<TrackClock>,
 }
 
@@ -63,8 +67,10 @@ struct Running {
     base: MediaTime,
     correction: MediaTime,
     wished: MediaTime,
-    /// The last time given out.
+    /// The last time, without the correction of the publisher's clock.
     last: MediaTime,
+    /// The last time given out.
+    told: MediaTime,
 }
 
 impl BroadcastClock {
@@ -78,7 +84,7 @@ impl BroadcastClock {
             report: None,
             doubted: None,
         };
-        Self { zero, lead: MediaTime::ZERO, tracks: tracks.iter().map(track).collect() }
+        Self { zero, lead: MediaTime::ZERO, drift: Drift::default(), tracks: tracks.iter().map(track).collect() }
     }
 
     /// When media time zero was captured, as early as the units so far allow: no unit can come before it
@@ -93,8 +99,14 @@ impl BroadcastClock {
     /// The media time of a unit of `track`: never less than that of the one before. `None` for an unknown track.
     pub fn stamp(&mut self, track: usize, rtp: u32, arrival: Instant) -> Option<MediaTime> {
         let time = self.time(track, rtp, arrival)?;
-        self.lead = self.lead.max(time - MediaTime::between(self.zero.instant, arrival));
-        Some(time)
+        let now = MediaTime::between(self.zero.instant, arrival);
+        if self.drift.is_learning() {
+            self.lead = self.lead.max(time - now);
+        }
+        let running = self.tracks.get_mut(track)?.running.as_mut()?;
+        let correction = self.drift.correct(time - running.correction, now);
+        running.told = running.told.max(time + correction);
+        Some(running.told)
     }
 
     fn time(&mut self, track: usize, rtp: u32, arrival: Instant) -> Option<MediaTime> {
@@ -110,7 +122,7 @@ impl BroadcastClock {
             return Some(running.last);
         }
         let base = since_zero.max(running.last);
-        track.running = Some(Running::start(rtp, arrival, base));
+        track.running = Some(Running { told: running.told, ..Running::start(rtp, arrival, base) });
         track.report = None;
         track.doubted = None;
         Some(base)
@@ -134,7 +146,16 @@ impl BroadcastClock {
 
 impl Running {
     fn start(timestamp: u32, arrival: Instant, base: MediaTime) -> Self {
-        Self { timestamp, ticks: 0, arrival, base, correction: MediaTime::ZERO, wished: MediaTime::ZERO, last: base }
+        Self {
+            timestamp,
+            ticks: 0,
+            arrival,
+            base,
+            correction: MediaTime::ZERO,
+            wished: MediaTime::ZERO,
+            last: base,
+            told: base,
+        }
     }
 
     /// Goes on to the next unit; false if its timestamp jumped, and nothing was changed.

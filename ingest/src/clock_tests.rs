@@ -324,3 +324,50 @@ fn a_publisher_that_began_late_and_catches_up_moves_zero_back_and_never_forward(
     clock.stamp(0, 20 * 3_000, start + Duration::from_secs(2)).unwrap();
     assert_eq!(clock.zero().wall, last, "a late unit changes nothing");
 }
+
+/// Sound of 20 ms for hours, whose clock is so many millionths fast, over a network that delays by up to 30 ms.
+fn hours_of_drift(ppm: i64, hours: u64) -> Vec<(MediaTime, MediaTime)> {
+    let start = Instant::now();
+    let zero = Zero { instant: start, wall: UnixMicros(0) };
+    let mut clock = BroadcastClock::new(zero, &[(TrackKind::Audio, 48_000)]);
+    let mut noise = 1_u64;
+    (0..hours * 180_000)
+        .map(|index| {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let captured = i64::try_from(index * 20_000).unwrap() * 1_000_000 / (1_000_000 + ppm);
+            let travels = 5_000 + i64::try_from(noise >> 33).unwrap() % 30_000;
+            let arrival = start + Duration::from_micros((captured + travels).unsigned_abs());
+            let rtp = u32::try_from(index * 960 & 0xffff_ffff).unwrap();
+            (clock.stamp(0, rtp, arrival).unwrap(), MediaTime::from_micros(captured))
+        })
+        .collect()
+}
+
+#[test]
+fn a_publishers_clock_that_is_fast_or_slow_is_followed_for_hours_without_a_step() {
+    for ppm in [-200, -50, 0, 200] {
+        let times = hours_of_drift(ppm, 2);
+        let off: Vec<i64> = times.iter().map(|(told, captured)| (*told - *captured).to_millis()).collect();
+        let (least, most) = (off.iter().min().unwrap(), off.iter().max().unwrap());
+        assert!(most - least <= 45, "{ppm} ppm: {least} to {most} ms");
+        let step = media_ms(20).0 * drift::RATE_PER_MILLE / 1_000 + 2;
+        let uneven = times.windows(2).map(|pair| ((pair[1].0 - pair[0].0).0 - media_ms(20).0).abs()).max();
+        // What passes between two arrivals is up to 50 ms.
+        assert!(uneven.unwrap() <= step * 3, "{ppm} ppm: a step of {uneven:?}");
+    }
+}
+
+#[test]
+fn an_outage_and_a_longer_way_are_no_step() {
+    let mut publisher = Publisher::new([0, 0], [ms(0), ms(0)]);
+    let mut before = run(&mut publisher, 0..500, true).pop().unwrap();
+    publisher.delays = [ms(300), ms(300)];
+    for times in run(&mut publisher, 1_000..10_000, true) {
+        assert_eq!(times[0], times[1]);
+        let step = times[0] - before[0];
+        assert!(before[0] < media_ms(10_000) || (step - media_ms(20)).abs() <= media_ms(1), "{step:?}");
+        before = times;
+    }
+    let late = media_ms(9_999 * 20 + 300) - before[0];
+    assert!(late.abs() <= media_ms(10), "the longer way was taken in by and by: {late:?}");
+}
