@@ -86,7 +86,7 @@ class Relay:
         """Has these faults in the place of all others; their time and their chance begin now."""
         with self._lock:
             self._began, self.began_wall = time.monotonic(), time.time()
-            self._faults = faults
+            self.faults = faults
             self._lines = {way: Line(faults, f"{self.seed}/{way}") for way in self.passed}
             self._address = 0
         print(f"network with seed {self.seed}: {', '.join(map(str, faults)) or 'no faults'}")
@@ -98,7 +98,7 @@ class Relay:
     @contextmanager
     def outage(self):
         """Drops everything for as long as it lasts."""
-        faults = self._faults
+        faults = self.faults
         self.begin(Outage())
         try:
             yield
