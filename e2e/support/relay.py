@@ -82,6 +82,11 @@ class Relay:
     def whip(self):
         return f"http://127.0.0.1:{self._http.server_address[1]}/whip"
 
+    @property
+    def address(self):
+        """Where publishers send their media."""
+        return self._front.getsockname()
+
     def begin(self, *faults):
         """Has these faults in the place of all others; their time and their chance begin now."""
         with self._lock:
@@ -124,7 +129,7 @@ class Relay:
 
     def rewrite_answer(self, sdp):
         """One candidate, ours, in the first section; the others are bundled with it."""
-        host, port = self._front.getsockname()
+        host, port = self.address
         ours = f"a=candidate:1 1 UDP 2130706431 {host} {port} typ host\r\na=end-of-candidates\r\n"
         head, *sections = re.split(r"(?m)^(?=m=)", CANDIDATES.sub("", sdp))
         return "".join([head, *(section + (ours if index == 0 else "") for index, section in enumerate(sections))])

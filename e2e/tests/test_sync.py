@@ -57,6 +57,7 @@ class Chromium:
 
     def end(self, watcher):
         sent, drawn = self.publisher.sent(), self.publisher.drawn_ms()
+        print(f"{len(drawn)} pictures drawn; {sent}")
         recording = finish(watcher, self.publisher)
 
         def since_mark(number):
