@@ -1,7 +1,7 @@
 # Everything a developer or operator types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup web build run test test-rust test-web test-e2e test-clients check \
+.PHONY: help setup web build run test test-rust test-web test-e2e test-clients test-sync check \
 	bench-core bench-ladder bench-origin bench-latency bench-ingest bench-soak bench-build clean
 
 LOCAL := $(CURDIR)/.local
@@ -49,6 +49,11 @@ test-clients: ## Clients that few have: PyAV's FFmpeg, GStreamer (skipped where 
 	@scripts/setup --tests
 	cargo build
 	e2e/run clients -rs
+
+test-sync: ## A/V sync of every client through every bad network, a minute each
+	@scripts/setup --tests
+	cargo build
+	HEADWATER_SYNC=whole e2e/run tests/test_sync.py -rP
 
 check: web ## Format, lints, docs and types
 	cargo fmt --all --check

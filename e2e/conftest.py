@@ -10,7 +10,9 @@ LINES = 80
 
 
 def pytest_sessionstart(session):
-    wants_server = not all("checker" in str(argument) for argument in session.config.args)
+    # Tests of the tests' own tools need none.
+    tools = ("checker", "judges", "support")
+    wants_server = not all(any(tool in str(argument) for tool in tools) for argument in session.config.args)
     if wants_server and not servers.binary().is_file():
         pytest.exit(f"{servers.binary()} does not exist: run cargo build, or set HEADWATER_BIN", returncode=69)
 

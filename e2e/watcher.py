@@ -63,6 +63,10 @@ class Rendition:
     def last(self):
         return self.seen[-1].playlist
 
+    def complete(self):
+        """How many segments were complete at some time, those that left the playlist too."""
+        return self.last().next_msn() - self.seen[0].playlist.media_sequence
+
 
 @dataclass
 class Recording:
@@ -136,11 +140,11 @@ class Watcher:
         return self.recording
 
     def progress(self):
-        """The least number of complete segments that any rendition has, 0 before the first."""
+        """The least number of complete segments that any rendition has or had, 0 before the first."""
         renditions = self.recording.renditions
         if not renditions or not all(rendition.seen for rendition in renditions):
             return 0
-        return min(len(rendition.last().complete()) for rendition in renditions)
+        return min(rendition.complete() for rendition in renditions)
 
     def _thread(self):
         try:

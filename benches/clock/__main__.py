@@ -63,6 +63,7 @@ def measure(profile, server, edge, browser, options):
     for watcher in (origin, *edges):
         watcher.stop()
     publisher.stop()
+    publisher.close()
     viewer.close()
     taken = {
         "profile": profile, "idle_before": idle_before, "idle": idle, "waited_s": waited_s, "new_viewers_s": new,

@@ -1,37 +1,12 @@
-"""The browser's side: the page that publishes the clock, and pages that watch it."""
+"""The browser's side: the page that publishes the clock is of the end-to-end tests; the pages that watch it are here."""
 
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.browser import POLLING_MS, chromium, pages
+from support.browser import POLLING_MS, session
 
 HERE = Path(__file__).resolve().parent
-CONNECT_MS = 20_000
 FIRST_FRAME_MS = 60_000
-
-
-class Publisher:
-    """A page that publishes the clock."""
-
-    def __init__(self, page, whip, key):
-        self.page = page
-        self.key = key
-        page.evaluate("([url, key]) => publish(url, key)", [whip, key])
-        page.wait_for_function("publisher.state === 'connected'", timeout=CONNECT_MS, polling=POLLING_MS)
-
-    def began_ms(self):
-        return self.page.evaluate("publisher.began")
-
-    def drawn_ms(self):
-        """When each picture was drawn, by the time of day; its number is its index."""
-        return self.page.evaluate("drawn")
-
-    def sent(self):
-        return self.page.evaluate("sent()")
-
-    def stop(self):
-        self.page.evaluate("key => stop(key)", self.key)
-        self.page.close()
 
 
 class Viewer:
@@ -67,20 +42,17 @@ class Viewer:
 
 
 class Browser:
-    def __init__(self, browser, base):
-        self.browser = browser
-        self.base = base
+    def __init__(self, session):
+        self.session = session
 
     def publisher(self, whip, key):
-        page = self.browser.new_page()
-        page.goto(f"{self.base}/clock.html")
-        return Publisher(page, whip, key)
+        return self.session.clock(whip, key)
 
     def viewer(self, url):
-        return Viewer(self.browser, url)
+        return Viewer(self.session.browser, url)
 
 
 @contextmanager
 def browser():
-    with pages(HERE) as base, chromium() as running:
-        yield Browser(running, base)
+    with session() as running:
+        yield Browser(running)

@@ -55,12 +55,8 @@ def skews(pictures, beeps, drawn_ms, base_ms):
 
     `base_ms` is a time of day before which no picture of these was seen: it tells which round of numbers it is.
     """
-    numbers = dict(zip(pictures.times, pictures.numbers))
-    found = []
-    for flash in pictures.flashes():
-        drawn = next((time for time in drawn_ms[numbers[flash]::PERIOD] if time >= base_ms), None)
-        beep = min(beeps, key=lambda at: abs(at - flash), default=None)
-        if drawn is None or beep is None or abs(beep - flash) > flashes.PAIR_S:
-            continue
-        found.append((flash - beep) - (drawn % 1_000) / 1_000)
-    return found
+    def since_mark(number):
+        drawn = next((time for time in drawn_ms[number::PERIOD] if time >= base_ms), None)
+        return None if drawn is None else (drawn % 1_000) / 1_000
+
+    return [point.skew for point in flashes.series(pictures.marks(since_mark), beeps)]

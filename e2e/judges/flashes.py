@@ -26,6 +26,25 @@ SOUND_LEVEL = 0.3
 QUIET_S = 0.4
 # A flash and a beep that belong together are nearer than this.
 PAIR_S = 0.45
+# A beep is whole if it is as long as it was made, but for this: AAC smears both ends.
+BEEP_TOLERANCE_S = 0.012
+
+
+@dataclass(frozen=True)
+class Beep:
+    begin: float
+    end: float
+
+    def is_whole(self):
+        return abs(self.end - self.begin - clip.MARK_S) <= BEEP_TOLERANCE_S
+
+
+@dataclass(frozen=True)
+class Point:
+    """A mark that was seen and heard: when, and by how much the picture is late."""
+
+    at: float
+    skew: float
 
 
 @dataclass(frozen=True)
@@ -56,6 +75,15 @@ class Pictures:
     def flashes(self):
         return _onsets(self.times, self.lumas, _between(self.lumas, LUMA_LEVEL))
 
+    def marks(self, since_mark):
+        """When each flash was due: of one whose first pictures are lost, its first that came tells by its number.
+
+        `since_mark` gives the seconds since the flash began for the number of a picture, None for one without flash.
+        """
+        numbers = dict(zip(self.times, self.numbers))
+        late = ((flash, since_mark(numbers[flash])) for flash in self.flashes())
+        return [flash - seconds for flash, seconds in late if seconds is not None]
+
     def distinct(self, period=clip.FRAMES):
         """How many different pictures there are, where the numbers begin anew after `period`."""
         seen, base, last = set(), 0, None
@@ -75,24 +103,38 @@ def _between(values, level):
 
 
 def _onsets(times, values, threshold):
-    """When values rise over the threshold, after a time below it."""
-    found, low_since = [], None
+    return [begin for begin, _ in _stretches(times, values, threshold)]
+
+
+def _stretches(times, values, threshold):
+    """(begin, end) of times over the threshold; what lies between two of them for less than QUIET_S belongs to them."""
+    found, quiet_since, begin = [], None, None
     for time, value in zip(times, values):
-        if value <= threshold:
-            low_since = time if low_since is None else low_since
-        else:
-            if low_since is not None and time - low_since >= QUIET_S:
-                found.append(time)
-            low_since = None
+        if value > threshold:
+            if quiet_since is not None and time - quiet_since >= QUIET_S:
+                if begin is not None:
+                    found.append((begin, quiet_since))
+                begin = time
+            quiet_since = None
+        elif quiet_since is None:
+            quiet_since = time
+    if begin is not None:
+        found.append((begin, times[-1] if quiet_since is None else quiet_since))
     return found
 
 
 def of(recording, folder):
     """The pictures of a recording's best rendition, and when its beeps begin. Files go to `folder`."""
+    video, audio = files(recording, folder)
+    return read_pictures(video), read_beeps(audio)
+
+
+def files(recording, folder):
+    """A recording's best video rendition and its audio, each in one file."""
     audio, = [rendition for rendition in recording.renditions if rendition.name.startswith("audio")]
     videos = [rendition for rendition in recording.renditions if rendition is not audio]
     best = max(videos, key=lambda rendition: int("".join(filter(str.isdigit, rendition.name))))
-    return read_pictures(_whole(recording, best, folder)), read_beeps(_whole(recording, audio, folder))
+    return _whole(recording, best, folder), _whole(recording, audio, folder)
 
 
 def _whole(recording, rendition, folder):
@@ -124,25 +166,38 @@ def _number(strip):
 
 def read_beeps(path):
     """When beeps begin."""
+    return [beep.begin for beep in find_beeps(*read_levels(path))]
+
+
+def find_beeps(times, levels):
+    """The beeps in a sound of which only the loudness is known."""
+    return [Beep(*stretch) for stretch in _stretches(times, levels, SOUND_LEVEL * max(levels))]
+
+
+def read_levels(path):
+    """The loudest sample of each millisecond, and when that begins: a wave is silent twice in its period."""
     times, samples = [], []
     with av.open(str(path)) as file:
         for frame in file.decode(audio=0):
             samples.append(numpy.abs(frame.to_ndarray()).max(axis=0))
             times.append(frame.time + numpy.arange(frame.samples) / frame.sample_rate)
     values, times = numpy.concatenate(samples), numpy.concatenate(times)
-    # The loudest of each millisecond: a wave is below the threshold twice in its period.
     block = clip.SAMPLE_RATE // clip.BEEP_HZ
     count = len(values) // block
-    values, times = values[:count * block].reshape(count, block).max(axis=1), times[:count * block:block]
-    return _onsets(times.tolist(), values.tolist(), SOUND_LEVEL * float(values.max()))
+    return times[:count * block:block].tolist(), values[:count * block].reshape(count, block).max(axis=1).tolist()
 
 
 def skew(flashes, beeps):
     """Pairs each flash with the beep nearest to it."""
-    nearest = (min(beeps, key=lambda beep: abs(beep - flash)) - flash for flash in flashes) if beeps else ()
-    pairs = [-distance for distance in nearest if abs(distance) < PAIR_S]
-    assert pairs, f"no flash has a beep: {len(flashes)} flashes, {len(beeps)} beeps"
-    return Skew(pairs)
+    points = series(flashes, beeps)
+    assert points, f"no flash has a beep: {len(flashes)} flashes, {len(beeps)} beeps"
+    return Skew([point.skew for point in points])
+
+
+def series(flashes, beeps):
+    """The same for each flash that has a beep, in their order."""
+    nearest = ((flash, min(beeps, key=lambda beep: abs(beep - flash))) for flash in flashes) if beeps else ()
+    return [Point(flash, flash - beep) for flash, beep in nearest if abs(flash - beep) < PAIR_S]
 
 
 def main():

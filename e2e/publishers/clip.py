@@ -36,6 +36,12 @@ class Clip:
     audio_frames: Path
 
 
+def since_mark(number):
+    """The seconds since its flash began of the picture of that number, None for one without flash."""
+    seconds = number % RATE / RATE
+    return seconds if seconds < MARK_S + 1 / RATE else None
+
+
 def picture(width, height):
     """The lavfi source of the video."""
     strip = height // STRIP

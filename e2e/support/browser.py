@@ -83,6 +83,39 @@ class Publisher:
         return self.page.evaluate("key => stop(key)", self.key)
 
 
+class Clock:
+    """A page that publishes pictures with numbers, and a flash and a beep at each whole second (`clock.html`)."""
+
+    def __init__(self, page, whip, key):
+        self.page = page
+        self.key = key
+        page.evaluate("([url, key]) => publish(url, key)", [whip, key])
+        page.wait_for_function("publisher.state === 'connected'", timeout=Publisher.START_MS, polling=POLLING_MS)
+
+    def began_ms(self):
+        return self.page.evaluate("publisher.began")
+
+    def drawn_ms(self):
+        """When each picture was drawn, by the time of day; its number is its index."""
+        return self.page.evaluate("drawn")
+
+    def sent(self):
+        """What it sends now, by its own statistics, and what limits its encoder."""
+        return self.page.evaluate("sent()")
+
+    def check_running(self):
+        state = self.page.evaluate("publisher.state")
+        assert state == "connected", f"the publishing page is {state}"
+        return True
+
+    def stop(self):
+        """DELETEs its session."""
+        self.page.evaluate("key => stop(key)", self.key)
+
+    def close(self):
+        self.page.close()
+
+
 class Player:
     """The watch page, and what it asks the network for."""
 
@@ -169,6 +202,11 @@ class Session:
             yield Publisher(page, whip, key, options)
         finally:
             context.close()
+
+    def clock(self, whip, key):
+        page = self.browser.new_page()
+        page.goto(f"{self.base}/clock.html")
+        return Clock(page, whip, key)
 
     def player(self, url):
         # Certificates of tests are their own authority.

@@ -8,7 +8,7 @@ a NAT, each address of the publisher has a socket of its own towards the server.
 import heapq
 import http.server
 import itertools
-import random
+import os
 import re
 import selectors
 import socket
@@ -17,7 +17,10 @@ import time
 from contextlib import contextmanager
 
 from . import web
+from .faults import Line, Outage
 
+# Of networks that are not told theirs. Each says its own, and a failed test shows it.
+SEED = int(os.environ.get("HEADWATER_NETWORK_SEED", "1"))
 DATAGRAM_BYTES = 65_536
 # How often the thread looks whether it is to end.
 TURN_S = 0.05
@@ -34,17 +37,14 @@ def own_address():
 
 
 class Relay:
-    """`loss` is the share of datagrams dropped, `delay_s` each way. Chance comes from `seed`.
+    """`faults` are those of both ways, from the first packet on; `begin` gives it others. Chance comes from `seed`.
 
     `host` is where publishers find it. Wherever that is, it takes datagrams of this machine only.
     """
 
-    def __init__(self, server, seed=1, loss=0.0, delay_s=0.0, host="127.0.0.1"):
+    def __init__(self, server, *faults, seed=None, host="127.0.0.1"):
         self.server = server
-        self.chance = random.Random(seed)
-        self.loss = loss
-        self.delay_s = delay_s
-        self.down = False
+        self.seed = SEED if seed is None else seed
         self.passed = {"up": 0, "down": 0}
         self.dropped = 0
         self.moves = 0
@@ -61,6 +61,7 @@ class Relay:
         self._over = threading.Event()
         self._http = _proxy(self)
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._run, self._http.serve_forever)]
+        self.begin(*faults)
 
     def __enter__(self):
         for thread in self._threads:
@@ -81,23 +82,45 @@ class Relay:
     def whip(self):
         return f"http://127.0.0.1:{self._http.server_address[1]}/whip"
 
+    @property
+    def address(self):
+        """Where publishers send their media."""
+        return self._front.getsockname()
+
+    def begin(self, *faults):
+        """Has these faults in the place of all others; their time and their chance begin now."""
+        with self._lock:
+            self._began, self.began_wall = time.monotonic(), time.time()
+            self.faults = faults
+            self._lines = {way: Line(faults, f"{self.seed}/{way}") for way in self.passed}
+            self._address = 0
+        print(f"network with seed {self.seed}: {', '.join(map(str, faults)) or 'no faults'}")
+
+    def elapsed(self):
+        """Seconds since its faults began."""
+        return time.monotonic() - self._began
+
     @contextmanager
     def outage(self):
         """Drops everything for as long as it lasts."""
-        self.down = True
+        faults = self.faults
+        self.begin(Outage())
         try:
             yield
         finally:
-            self.down = False
+            self.begin(*faults)
 
     def move(self):
         """The publisher comes from other ports from now on, as when a NAT forgets it or it changes its network."""
         with self._lock:
-            for client, old in list(self._backs.items()):
-                self._selector.unregister(old)
-                old.close()
-                self._open(client)
-            self.moves += 1
+            self._move()
+
+    def _move(self):
+        for client, old in list(self._backs.items()):
+            self._selector.unregister(old)
+            old.close()
+            self._open(client)
+        self.moves += 1
 
     # Candidates
 
@@ -106,7 +129,7 @@ class Relay:
 
     def rewrite_answer(self, sdp):
         """One candidate, ours, in the first section; the others are bundled with it."""
-        host, port = self._front.getsockname()
+        host, port = self.address
         ours = f"a=candidate:1 1 UDP 2130706431 {host} {port} typ host\r\na=end-of-candidates\r\n"
         head, *sections = re.split(r"(?m)^(?=m=)", CANDIDATES.sub("", sdp))
         return "".join([head, *(section + (ours if index == 0 else "") for index, section in enumerate(sections))])
@@ -130,14 +153,16 @@ class Relay:
             return
         if client is None and sender[0] not in self._ours:
             return
-        if self.down or self.chance.random() < self.loss:
-            self.dropped += 1
-            return
-        if client is None:
-            way = ("up", sender, self._upstream)
-        else:
-            way = ("down", None, client)
-        heapq.heappush(self._queue, (time.monotonic() + self.delay_s, next(self._order), way, data))
+        way = "up" if client is None else "down"
+        now = time.monotonic()
+        fate = self._lines[way].take(now - self._began)
+        if fate.address > self._address and way == "up":
+            self._address = fate.address
+            self._move()
+        self.dropped += not fate.delays
+        ends = (sender, self._upstream) if client is None else (None, client)
+        for delay in fate.delays:
+            heapq.heappush(self._queue, (now + delay, next(self._order), (way, *ends), data))
         self._send_due()
 
     def _send_due(self):

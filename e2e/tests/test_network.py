@@ -6,6 +6,7 @@ import pytest
 
 import publishers
 from judges import FAULTY_NETWORK, flashes, judge
+from support.faults import Delay, Loss
 from support.relay import Relay
 from support.waiting import until
 from watcher import finish, follow
@@ -47,8 +48,6 @@ def test_a_publisher_killed_with_9_is_followed_at_once_by_another_on_its_key(ser
 OUTAGE_S = 5
 # Small against the 60 ms that the server waits for a lost packet: there is time to ask twice and more.
 DELAY_S = 0.005
-# With the first one the first three packets would be lost: the handshake, for which the client then waits seconds.
-SEED = 2
 # After a burst of such loss, by the design.
 SKEW_MAX_S = 0.080
 
@@ -81,8 +80,11 @@ LOSSES_AND_KEPT = [(0.01, 0.8), (0.05, 0.5)]
 @pytest.mark.parametrize(("loss", "kept"), LOSSES_AND_KEPT)
 def test_loss_costs_no_sync_and_little_loss_no_pictures(server, channel, clips, loss, kept, tmp_path):
     recorded = clips(keyframe_interval=60)
-    with Relay(server, seed=SEED, loss=loss, delay_s=DELAY_S) as relay:
+    with Relay(server, Delay(DELAY_S)) as relay:
         with publishers.obs_like(relay.whip, channel.key, recorded) as publisher:
+            # A handshake that loses a packet waits seconds for it.
+            publishers.wait_event(publisher, "connected")
+            relay.begin(Loss(loss), Delay(DELAY_S))
             recording = finish(follow(channel, publisher, 6), publisher)
             sent = publishers.said(publisher, "ended")["video"]
     check_loss(recording, sent, kept, relay, tmp_path)
