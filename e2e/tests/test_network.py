@@ -46,7 +46,7 @@ def test_a_publisher_killed_with_9_is_followed_at_once_by_another_on_its_key(ser
 # The network
 
 OUTAGE_S = 5
-# Small against the 60 ms that the server waits for a lost packet: there is time to ask twice and more.
+# Small against the 100 ms that the server waits for a lost packet: there is time to ask twice and more.
 DELAY_S = 0.005
 # After a burst of such loss, by the design.
 SKEW_MAX_S = 0.080
@@ -73,7 +73,7 @@ def test_media_go_on_from_another_address_of_the_publisher(server, channel, tmp_
 
 
 # Without PLI a loss that cannot be mended in time costs pictures up to the next keyframe, 2 s. Unless it asked again, the
-# server would keep next to none; a busy machine may miss the 60 ms for a loss or two all the same.
+# server would keep next to none; a busy machine may miss the 100 ms for a loss or two all the same.
 LOSSES_AND_KEPT = [(0.01, 0.8), (0.05, 0.5)]
 
 

@@ -21,7 +21,7 @@ WHOLE = os.environ.get("HEADWATER_SYNC") == "whole"
 SECONDS = 60 if WHOLE else 14
 SEGMENT_S = 2
 
-# Small against the 60 ms that the server waits for a lost packet: there is time to ask twice and more.
+# Small against the 100 ms that the server waits for a lost packet: there is time to ask twice and more.
 DELAY = Delay(0.005)
 BURSTS = Bursts(every_s=10, length_s=0.3, first_s=1)
 FAULTS = {"loss-1": Loss(0.01), "loss-5": Loss(0.05), "loss-10": Loss(0.1), "bursts": BURSTS}

@@ -16,14 +16,14 @@ const BEHIND_MAX: i32 = 1_024;
 /// The most sequence numbers reported missing at once; the rest follows the next time.
 const MISSING_MAX: usize = 128;
 
-/// How long to wait for a lost packet: twice the round trip and 20 ms, within 60 to 500 ms.
+/// How long to wait for a lost packet: twice the round trip and 20 ms, within 100 to 500 ms.
 #[must_use]
 pub fn wait_limit(round_trip: Option<Duration>) -> Duration {
     round_trip
         .unwrap_or_default()
         .saturating_mul(2)
         .saturating_add(Duration::from_millis(20))
-        .clamp(Duration::from_millis(60), Duration::from_millis(500))
+        .clamp(Duration::from_millis(100), Duration::from_millis(500))
 }
 
 /// What leaves the buffer.

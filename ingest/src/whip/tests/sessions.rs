@@ -70,7 +70,7 @@ async fn a_lost_packet_is_asked_for_and_after_the_wait_a_keyframe() {
     publisher.send_p().await;
     assert_eq!(publisher.asked(), [Asked::Packets(VIDEO, vec![lost])]);
     assert_eq!(units(arrival.feed.as_mut()).await.len(), 1);
-    pass(60).await;
+    pass(100).await;
     let asked = publisher.asked();
     assert_eq!(keyframes(&asked), 1, "{asked:?}");
     publisher.send_p().await;

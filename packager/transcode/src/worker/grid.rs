@@ -35,6 +35,8 @@ pub(super) struct Grid {
     next: i64,
     /// Whether a picture is there to be repeated.
     held: bool,
+    /// The time of the last picture that got a slot.
+    placed: Option<MediaTime>,
 }
 
 impl Grid {
@@ -46,7 +48,7 @@ impl Grid {
 
     /// A grid whose first slot is the first at or after `start`.
     pub(super) fn new(rate: FrameRate, keyframe_interval: MediaTime, start: MediaTime) -> Self {
-        let mut grid = Self { rate, keyframe_interval, first: 0, next: 0, held: false };
+        let mut grid = Self { rate, keyframe_interval, first: 0, next: 0, held: false, placed: None };
         grid.first = grid.slots_before(start);
         grid.next = grid.first;
         grid
@@ -59,9 +61,11 @@ impl Grid {
             self.held = true;
             return Placement::Hold;
         }
+        let slot = if slot < self.next && self.is_due(pts) { self.next } else { slot };
         if slot < self.next {
             return Placement::Skip;
         }
+        self.placed = Some(pts);
         if self.held && self.time_of(slot) - self.time_of(self.next) > Self::GAP_MAX {
             return Placement::TooFar;
         }
@@ -72,6 +76,13 @@ impl Grid {
         }
         let late = self.time_of(slot) - self.time_of(from) > Self::LEAD_MAX;
         Placement::Begin { slots: if late { slot } else { from }..slot + 1 }
+    }
+
+    /// Whether a picture whose slot is taken gets the next one: nearly a frame after the one before, and nearly
+    /// there. Pictures midway between slots would else be left out and repeated by turns, as their times tremble.
+    fn is_due(&self, pts: MediaTime) -> bool {
+        let due = |time: MediaTime| (pts - time).0 >= self.rate.frame().0 / 4 * 3;
+        self.placed.is_some_and(due) && (self.time_of(self.next) - pts).0 <= self.rate.frame().0 / 4 * 3
     }
 
     /// The slots up to and including `time` that are still empty; they are taken by this call, for a
@@ -200,6 +211,30 @@ mod tests {
         assert_eq!(grid.fill_up_to(ms(100)), 1..4);
         assert!(grid.fill_up_to(ms(100)).is_empty());
         assert_eq!(grid.place(ms(133)), show(4..4, 4));
+    }
+
+    #[test]
+    fn pictures_midway_between_slots_that_tremble_all_get_one() {
+        for phase in [0, 8, 16, 17, 25] {
+            let mut grid = grid(FrameRate::THIRTY);
+            let (mut shown, mut noise) = (0, 1_u64);
+            for index in 0..1_000 {
+                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let tremble = i64::try_from(noise >> 33).unwrap() % 7_000 - 3_500;
+                let time = MediaTime::from_ticks(index, 30) + ms(phase) + MediaTime::from_micros(tremble);
+                shown += usize::from(!matches!(grid.place(time), Placement::Skip));
+            }
+            assert!(shown >= 999, "{shown} at {phase} ms");
+        }
+    }
+
+    #[test]
+    fn of_twice_the_pictures_every_other_one_is_shown_at_its_time() {
+        let mut grid = grid(FrameRate::THIRTY);
+        for index in 0..100 {
+            let placement = grid.place(MediaTime::from_ticks(index, 60));
+            assert_eq!(matches!(placement, Placement::Skip), index % 2 == 1, "{index}: {placement:?}");
+        }
     }
 
     #[test]
