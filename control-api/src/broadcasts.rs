@@ -60,7 +60,8 @@ pub struct Broadcast {
     pub id: String,
     /// Its channel's name.
     pub channel: String,
-    /// `live`; `ended`; or `lost`, if its node fell silent.
+    /// `live`; `reconnecting`, while its publisher is gone and may come back; `ended`; or `lost`, if its
+    /// node fell silent.
     pub state: String,
     /// When its media began, by its node's clock.
     pub started_at: DateTime<Utc>,
@@ -127,7 +128,7 @@ pub(crate) async fn list(
                  b.source_width, b.source_height, b.protocol, b.key_id is not null as by_key, \
                  case when b.state = 'live' and b.reported_at <= now() - ",
         node_silent_after!(),
-        " then 'lost' else b.state end as state \
+        " then 'lost' when b.state = 'live' and b.reconnecting then 'reconnecting' else b.state end as state \
                from broadcasts b join channels c on c.id = b.channel_id \
                where c.deleted_at is null and ($1::text is null or c.name = $1) \
                  and ($2::timestamptz is null or (b.started_at, b.id) < ($2, $3::text)) \

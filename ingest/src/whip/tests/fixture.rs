@@ -1,5 +1,7 @@
 //! A scripted connection, a scripted control plane, and an endpoint between them.
 
+use schema::api::{KeyRole, SecondPublisher};
+
 use super::*;
 
 pub(super) const KEY: &str = "sk_good";
@@ -222,6 +224,10 @@ fn grant(channel: &str) -> PublishGrant {
         profile: LatencyProfile::Low,
         frame_rate: None,
         last_size: None,
+        grace_s: 60,
+        second_publisher: SecondPublisher::Replace,
+        role: KeyRole::Primary,
+        slate: None,
     }
 }
 
