@@ -170,12 +170,14 @@ struct PublicRow {
     source_height: Option<i32>,
     protocol: Option<String>,
     by_key: bool,
+    role: String,
+    session: Option<String>,
 }
 
 impl PublicRow {
     fn came_in(&self) -> Option<CameIn> {
-        let protocol = self.protocol.clone()?;
-        Some(CameIn { protocol, credential: Credential::of(self.by_key) })
+        let (protocol, session) = self.protocol.clone().zip(self.session.clone())?;
+        Some(CameIn { protocol, credential: Credential::of(self.by_key), role: self.role.clone(), session })
     }
 }
 
@@ -197,12 +199,13 @@ macro_rules! public_channels {
     ($tail:literal) => {
         concat!(
             "select c.name, c.title, c.profile, b.id as live_broadcast, b.started_at as live_started_at, \
-             b.reconnecting, b.source_width, b.source_height, b.protocol, b.key_id is not null as by_key \
+             b.reconnecting, b.source_width, b.source_height, b.protocol, b.session, \
+             b.key_id is not null as by_key, coalesce(k.role, 'primary') as role \
              from channels c left join lateral ( \
                select * from broadcasts b where b.channel_id = c.id and b.state = 'live' \
                and b.reported_at > now() - ",
             node_silent_after!(),
-            " order by b.started_at desc limit 1) b on true \
+            " order by b.started_at desc limit 1) b on true left join stream_keys k on k.id = b.key_id \
              where c.deleted_at is null and ",
             $tail
         )

@@ -54,6 +54,7 @@ async fn callers_see_how_a_publisher_came_in_and_why_it_ended_and_strangers_do_n
     let inside = plane.admin("GET", channel, Value::Null).await.body;
     assert_eq!(inside["live"]["protocol"], "whip");
     assert_eq!(inside["live"]["credential"], "key");
+    assert_eq!((&inside["live"]["role"], &inside["live"]["session"]), (&json!("primary"), &json!("session-b1")));
     assert_eq!(inside["last_end"]["broadcast"], "b0");
     assert_eq!(inside["last_end"]["reason"], "silent");
     assert!(inside["last_end"]["at"].is_string());
@@ -203,6 +204,11 @@ async fn a_broadcast_whose_publisher_came_back_by_another_key_follows_that_key_a
     let mut second = plane.live_by("b1", made.body["key"].as_str().unwrap()).await;
     second.session = "session-2".parse().unwrap();
     plane.report("n1", from_ref(&second)).await;
+    let live = &plane.admin("GET", "/api/v1/channels/demo", Value::Null).await.body["live"];
+    let listed = &plane.admin("GET", LIST, Value::Null).await.body["broadcasts"][0];
+    for seen in [live, listed] {
+        assert_eq!((&seen["session"], &seen["role"]), (&json!("session-2"), &json!("backup")), "{seen}");
+    }
     let key = |id: &str| format!("/api/v1/channels/demo/keys/{id}");
     assert_eq!(plane.admin("DELETE", &key(&first.key_id), Value::Null).await.status, 204);
     assert!(plane.report("n1", from_ref(&second)).await.commands.is_empty());
@@ -223,7 +229,11 @@ async fn a_broadcast_that_went_from_a_key_to_the_studio_says_so() {
     let second = plane.live_by("b1", token.body["token"].as_str().unwrap()).await;
     plane.report("n1", &[second]).await;
     let shown = plane.admin("GET", "/api/v1/channels/demo", Value::Null).await;
-    assert_eq!((&shown.body["live"]["broadcast"], &shown.body["live"]["credential"]), (&json!("b1"), &json!("studio")));
+    let live = &shown.body["live"];
+    assert_eq!(
+        (&live["broadcast"], &live["credential"], &live["role"]),
+        (&json!("b1"), &json!("studio"), &json!("primary"))
+    );
 }
 
 #[tokio::test]
