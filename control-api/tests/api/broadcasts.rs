@@ -193,6 +193,8 @@ async fn a_waiting_broadcast_is_lost_with_its_node_and_over_when_left_out() {
     assert_eq!(shown(&plane).await, (Value::Null, Value::Null, json!("ended")));
     let last = plane.admin("GET", "/api/v1/channels/demo", Value::Null).await;
     assert_eq!(last.body["last_end"]["reason"], "left_out");
+    let waits: bool = sqlx::query_scalar("select reconnecting from broadcasts").fetch_one(plane.pool()).await.unwrap();
+    assert!(!waits);
 }
 
 #[tokio::test]
