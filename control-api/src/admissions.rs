@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use schema::StreamKey;
-use schema::api::{AdmitRequest, GRACE_DEFAULT_S, KeyRole, PublishGrant};
+use schema::api::{AdmitRequest, PublishGrant, Slate};
 use schema::ladder::Ladder;
 use sqlx::types::Json as Jsonb;
 use sqlx::{FromRow, PgConnection};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::ControlApi;
 use crate::broadcasts::size;
-use crate::channels::profile_of;
+use crate::channels::word;
 use crate::http::extract::Typed;
 use crate::http::problem::ApiError;
 use crate::secret;
@@ -30,6 +30,11 @@ struct KeyRow {
     frame_rate: Option<i32>,
     last_width: Option<i32>,
     last_height: Option<i32>,
+    grace_s: i32,
+    second_publisher: String,
+    role: String,
+    slate: Option<Vec<u8>>,
+    slate_type: Option<String>,
 }
 
 /// `POST /internal/v1/admissions`
@@ -83,7 +88,8 @@ macro_rules! of_channel {
         concat!(
             "select ",
             $of_key,
-            ", c.name as channel, c.title, c.ladder, c.profile, c.frame_rate, c.last_width, c.last_height from ",
+            ", c.name as channel, c.title, c.ladder, c.profile, c.frame_rate, c.last_width, c.last_height, \
+             c.grace_s, c.second_publisher, c.slate, c.slate_type from ",
             $from
         )
     };
@@ -91,17 +97,18 @@ macro_rules! of_channel {
 
 async fn find_key(work: &mut PgConnection, key: &StreamKey) -> Result<Option<KeyRow>, sqlx::Error> {
     let sql = of_channel!(
-        "k.id, k.revoked_at is not null or c.deleted_at is not null as revoked, false as expired",
+        "k.id, k.role, k.revoked_at is not null or c.deleted_at is not null as revoked, false as expired",
         "stream_keys k join channels c on c.id = k.channel_id where k.hash = $1"
     );
     let query = sql::query_as(sql).bind(secret::hash(key.expose()));
     query.fetch_optional(work).await
 }
 
-/// A publish token is revoked with the API token it was made by.
+/// A publish token is revoked with the API token it was made by. It begins what viewers see.
 async fn find_token(work: &mut PgConnection, token: &StreamKey) -> Result<Option<KeyRow>, sqlx::Error> {
     let sql = of_channel!(
-        "p.id, t.revoked_at is not null or c.deleted_at is not null as revoked, p.expires_at <= now() as expired",
+        "p.id, 'primary' as role, t.revoked_at is not null or c.deleted_at is not null as revoked, \
+         p.expires_at <= now() as expired",
         "publish_tokens p join api_tokens t on t.id = p.api_token_id \
          join channels c on c.id = p.channel_id where p.hash = $1"
     );
@@ -122,15 +129,18 @@ fn grant(row: KeyRow) -> Result<PublishGrant, ApiError> {
         tracing::error!(%error, channel = row.channel, "a channel's name is not valid");
         ApiError::Internal
     })?;
+    let slate = row.slate_type.zip(row.slate);
     Ok(PublishGrant {
         channel,
         key_id: row.id.to_string(),
         title: row.title,
         ladder: row.ladder.map(|ladder| ladder.0).unwrap_or_default(),
-        profile: profile_of(&row.profile),
+        profile: word(&row.profile),
         frame_rate: row.frame_rate.and_then(|rate| u32::try_from(rate).ok()),
         last_size: size(row.last_width, row.last_height),
-        grace_s: GRACE_DEFAULT_S,
-        role: KeyRole::Primary,
+        grace_s: u32::try_from(row.grace_s).unwrap_or(PublishGrant::GRACE_S_USUAL),
+        second_publisher: word(&row.second_publisher),
+        role: word(&row.role),
+        slate: slate.map(|(content_type, data)| Slate { content_type, data: data.into() }),
     })
 }

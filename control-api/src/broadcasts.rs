@@ -40,6 +40,10 @@ pub struct CameIn {
     pub protocol: String,
     /// By a key or from the studio.
     pub credential: Credential,
+    /// `primary` or `backup`, as the key is.
+    pub role: String,
+    /// The session that is on; while reconnecting and after the end, the last one.
+    pub session: String,
 }
 
 /// What only callers with an API token are told of a broadcast.
@@ -60,7 +64,8 @@ pub struct Broadcast {
     pub id: String,
     /// Its channel's name.
     pub channel: String,
-    /// `live`; `ended`; or `lost`, if its node fell silent.
+    /// `live`; `reconnecting`, while its publisher is gone and may come back; `ended`; or `lost`, if its
+    /// node fell silent.
     pub state: String,
     /// When its media began, by its node's clock.
     pub started_at: DateTime<Utc>,
@@ -94,12 +99,15 @@ struct BroadcastRow {
     source_height: Option<i32>,
     protocol: String,
     by_key: bool,
+    role: String,
+    session: String,
 }
 
 impl BroadcastRow {
     /// A broadcast as `caller` sees it; without one, as everybody does.
     fn seen_by(self, caller: Option<&Caller>) -> Broadcast {
-        let came_in = CameIn { protocol: self.protocol, credential: Credential::of(self.by_key) };
+        let credential = Credential::of(self.by_key);
+        let came_in = CameIn { protocol: self.protocol, credential, role: self.role, session: self.session };
         let inside = Inside { came_in, end_reason: self.end_reason };
         Broadcast {
             id: self.id,
@@ -124,11 +132,12 @@ pub(crate) async fn list(
     let (before, before_id) = position(&query)?.unzip();
     let sql = concat!(
         "select b.id, c.name as channel, b.started_at, b.ended_at, b.end_reason, \
-                 b.source_width, b.source_height, b.protocol, b.key_id is not null as by_key, \
+                 b.source_width, b.source_height, b.protocol, b.key_id is not null as by_key, b.session, \
+                 coalesce(k.role, 'primary') as role, \
                  case when b.state = 'live' and b.reported_at <= now() - ",
         node_silent_after!(),
-        " then 'lost' else b.state end as state \
-               from broadcasts b join channels c on c.id = b.channel_id \
+        " then 'lost' when b.state = 'live' and b.reconnecting then 'reconnecting' else b.state end as state \
+               from broadcasts b join channels c on c.id = b.channel_id left join stream_keys k on k.id = b.key_id \
                where c.deleted_at is null and ($1::text is null or c.name = $1) \
                  and ($2::timestamptz is null or (b.started_at, b.id) < ($2, $3::text)) \
                order by b.started_at desc, b.id desc limit $4"

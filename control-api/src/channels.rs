@@ -9,9 +9,11 @@ use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use schema::ChannelName;
+use schema::api::{PublishGrant, SecondPublisher};
 use schema::ladder::{Ladder, LatencyProfile, PictureSize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
-use serde::{Deserialize, Serialize};
 use sqlx::types::Json as Jsonb;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -39,6 +41,12 @@ pub struct Channel {
     pub frame_rate: Option<i32>,
     /// Its ladder; `null` means the usual one.
     pub ladder: Option<Ladder>,
+    /// How long a broadcast outlives its session, in seconds.
+    pub grace_s: i32,
+    /// `replace` or `refuse`.
+    pub second_publisher: String,
+    /// Whether it has a slate of its own.
+    pub slate: bool,
     /// The size of its last source.
     pub last_size: Option<PictureSize>,
     /// When it was made.
@@ -81,11 +89,23 @@ pub struct LastEnd {
     pub reason: Option<String>,
 }
 
+/// Whether the publisher of a running broadcast is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LiveState {
+    /// Media flows.
+    Live,
+    /// The publisher is gone and may come back; the broadcast goes on meanwhile.
+    Reconnecting,
+}
+
 /// The running broadcast of a channel.
 #[derive(Debug, Clone, Serialize)]
 pub struct LiveBroadcast {
     /// Which.
     pub broadcast: String,
+    /// Whether its publisher is there.
+    pub state: LiveState,
     /// When its media began.
     pub started_at: DateTime<Utc>,
     /// The size of its source, once known.
@@ -111,6 +131,9 @@ struct ChannelRow {
     profile: String,
     frame_rate: Option<i32>,
     ladder: Option<Jsonb<Ladder>>,
+    grace_s: i32,
+    second_publisher: String,
+    slate: bool,
     last_width: Option<i32>,
     last_height: Option<i32>,
     created_at: DateTime<Utc>,
@@ -125,6 +148,9 @@ impl From<ChannelRow> for Channel {
             profile: row.profile,
             frame_rate: row.frame_rate,
             ladder: row.ladder.map(|ladder| ladder.0),
+            grace_s: row.grace_s,
+            second_publisher: row.second_publisher,
+            slate: row.slate,
             last_size: size(row.last_width, row.last_height),
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -139,25 +165,31 @@ struct PublicRow {
     profile: String,
     live_broadcast: Option<String>,
     live_started_at: Option<DateTime<Utc>>,
+    reconnecting: Option<bool>,
     source_width: Option<i32>,
     source_height: Option<i32>,
     protocol: Option<String>,
     by_key: bool,
+    role: String,
+    session: Option<String>,
 }
 
 impl PublicRow {
     fn came_in(&self) -> Option<CameIn> {
-        let protocol = self.protocol.clone()?;
-        Some(CameIn { protocol, credential: Credential::of(self.by_key) })
+        let (protocol, session) = self.protocol.clone().zip(self.session.clone())?;
+        Some(CameIn { protocol, credential: Credential::of(self.by_key), role: self.role.clone(), session })
     }
 }
 
 impl From<PublicRow> for PublicChannel {
     fn from(row: PublicRow) -> Self {
         let source_size = size(row.source_width, row.source_height);
+        let state = if row.reconnecting == Some(true) { LiveState::Reconnecting } else { LiveState::Live };
         let live = row.live_broadcast.zip(row.live_started_at);
-        let live =
-            live.map(|(broadcast, started_at)| LiveBroadcast { broadcast, started_at, source_size, came_in: None });
+        let live = live.map(|(broadcast, started_at)| {
+            let came_in = None;
+            LiveBroadcast { broadcast, state, started_at, source_size, came_in }
+        });
         Self { name: row.name, title: row.title, profile: row.profile, live, past: None }
     }
 }
@@ -167,14 +199,26 @@ macro_rules! public_channels {
     ($tail:literal) => {
         concat!(
             "select c.name, c.title, c.profile, b.id as live_broadcast, b.started_at as live_started_at, \
-             b.source_width, b.source_height, b.protocol, b.key_id is not null as by_key \
+             b.reconnecting, b.source_width, b.source_height, b.protocol, b.session, \
+             b.key_id is not null as by_key, coalesce(k.role, 'primary') as role \
              from channels c left join lateral ( \
                select * from broadcasts b where b.channel_id = c.id and b.state = 'live' \
                and b.reported_at > now() - ",
             node_silent_after!(),
-            " order by b.started_at desc limit 1) b on true \
+            " order by b.started_at desc limit 1) b on true left join stream_keys k on k.id = b.key_id \
              where c.deleted_at is null and ",
             $tail
+        )
+    };
+}
+
+/// A statement that gives a channel as its admin sees it; not its slate, which may be large.
+macro_rules! returning_channel {
+    ($statement:literal) => {
+        concat!(
+            $statement,
+            " returning name, title, profile, frame_rate, ladder, grace_s, second_publisher, \
+             slate is not null as slate, last_width, last_height, created_at, updated_at"
         )
     };
 }
@@ -228,9 +272,10 @@ pub(crate) async fn create(
     let name: ChannelName = fields.required("name")?;
     let wished = Settings::take(&mut fields)?;
     fields.finish()?;
-    let sql = "insert into channels (id, name, title, profile, frame_rate, ladder) \
-               values ($1, $2, $3, $4, $5, $6) \
-               on conflict (name) where deleted_at is null do nothing returning *";
+    let sql = returning_channel!(
+        "insert into channels (id, name, title, profile, frame_rate, ladder, grace_s, second_publisher) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (name) where deleted_at is null do nothing"
+    );
     let mut work = api.begin().await?;
     let row: Option<ChannelRow> = sql::query_as(sql)
         .bind(Uuid::now_v7())
@@ -239,6 +284,8 @@ pub(crate) async fn create(
         .bind(wished.profile.unwrap_or_default().as_str())
         .bind(wished.frame_rate.value())
         .bind(wished.ladder.value().map(Jsonb))
+        .bind(wished.grace_s.unwrap_or(PublishGrant::GRACE_S_USUAL.cast_signed()))
+        .bind(wished.second_publisher.unwrap_or_default().as_str())
         .fetch_optional(&mut *work)
         .await?;
     work.commit().await?;
@@ -257,10 +304,12 @@ pub(crate) async fn update(
 ) -> Result<Json<Channel>, ApiError> {
     let wished = Settings::take(&mut fields)?;
     fields.finish()?;
-    let sql = "update channels set title = coalesce($2, title), profile = coalesce($3, profile), \
-               frame_rate = case when $4 then $5 else frame_rate end, \
-               ladder = case when $6 then $7 else ladder end, updated_at = now() \
-               where name = $1 and deleted_at is null returning *";
+    let sql = returning_channel!(
+        "update channels set title = coalesce($2, title), profile = coalesce($3, profile), \
+         frame_rate = case when $4 then $5 else frame_rate end, ladder = case when $6 then $7 else ladder end, \
+         grace_s = coalesce($8, grace_s), second_publisher = coalesce($9, second_publisher), \
+         updated_at = now() where name = $1 and deleted_at is null"
+    );
     let mut work = api.begin().await?;
     let row: Option<ChannelRow> = sql::query_as(sql)
         .bind(name.as_str())
@@ -270,6 +319,8 @@ pub(crate) async fn update(
         .bind(wished.frame_rate.value())
         .bind(wished.ladder != Patch::Keep)
         .bind(wished.ladder.value().map(Jsonb))
+        .bind(wished.grace_s)
+        .bind(wished.second_publisher.map(SecondPublisher::as_str))
         .fetch_optional(&mut *work)
         .await?;
     work.commit().await?;
@@ -303,8 +354,8 @@ pub(crate) async fn channel_id(work: &mut PgConnection, name: &ChannelName) -> R
     found.ok_or(ApiError::Unknown("channel"))
 }
 
-/// A profile as it stands in the database, whose check allows no other word.
-pub(crate) fn profile_of(word: &str) -> LatencyProfile {
+/// One of several words as it stands in the database, whose check allows no other.
+pub(crate) fn word<T: DeserializeOwned + Default>(word: &str) -> T {
     let words = StrDeserializer::<ValueError>::new(word);
-    LatencyProfile::deserialize(words).unwrap_or_default()
+    T::deserialize(words).unwrap_or_default()
 }

@@ -21,6 +21,7 @@ pub mod postgres;
 pub mod publish_tokens;
 pub mod reports;
 pub mod secret;
+mod slates;
 mod sql;
 pub mod stream_keys;
 pub mod web_sessions;
@@ -88,6 +89,7 @@ pub fn public_router(state: ControlApi) -> Router {
         .route("/api/v1/channels/{name}", get(channels::show).patch(channels::update).delete(channels::remove))
         .route("/api/v1/channels/{name}/keys", get(stream_keys::list).post(stream_keys::create))
         .route("/api/v1/channels/{name}/keys/{id}", delete(stream_keys::revoke))
+        .route(slates::PATH, get(slates::show).put(slates::replace).delete(slates::remove))
         .route("/api/v1/channels/{name}/publish-tokens", post(publish_tokens::create))
         .route("/api/v1/broadcasts", get(broadcasts::list))
         .route("/api/v1/session", get(web_sessions::show).post(web_sessions::create).delete(web_sessions::remove))

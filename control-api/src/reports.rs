@@ -51,6 +51,7 @@ struct ReportRow {
     /// Of a stream key or a publish token; `None` is the id of neither.
     key_id: Option<Uuid>,
     state: &'static str,
+    reconnecting: bool,
     started_at: String,
     end_reason: Option<&'static str>,
     source_width: Option<u32>,
@@ -115,6 +116,7 @@ fn row(report: &BroadcastReport) -> Result<ReportRow, ApiError> {
         protocol: report.protocol.as_str(),
         key_id: report.key_id.parse().ok(),
         state: if ended { "ended" } else { "live" },
+        reconnecting: report.state == BroadcastState::Reconnecting,
         started_at: started_at.to_rfc3339(),
         end_reason: report.end.filter(|_| ended).map(SessionEnd::as_str),
         source_width: size.map(|size| size.width),
@@ -153,21 +155,21 @@ async fn upsert(work: &mut PgConnection, node: &str, rows: &[ReportRow]) -> Resu
           select r.*, coalesce(k.channel_id, p.channel_id) as channel_id, k.id as stream_key, \
             p.id as publish_token \
           from jsonb_to_recordset($2) as r(id text, incarnation bigint, \
-            session text, protocol text, key_id uuid, state text, started_at timestamptz, \
-            end_reason text, source_width integer, source_height integer) \
+            session text, protocol text, key_id uuid, state text, reconnecting boolean, \
+            started_at timestamptz, end_reason text, source_width integer, source_height integer) \
           left join stream_keys k on k.id = r.key_id \
           left join publish_tokens p on p.id = r.key_id \
           where coalesce(k.id, p.id) is not null), \
         written as ( \
           insert into broadcasts as b (id, channel_id, incarnation, node, session, protocol, key_id, \
-            publish_token_id, state, started_at, ended_at, end_reason, source_width, source_height) \
+            publish_token_id, state, reconnecting, started_at, ended_at, end_reason, source_width, source_height) \
           select id, channel_id, incarnation, $1, session, protocol, stream_key, publish_token, state, \
-            started_at, case state when 'ended' then now() end, end_reason, source_width, source_height \
+            reconnecting, started_at, case state when 'ended' then now() end, end_reason, source_width, source_height \
           from told \
           on conflict (id) do update set incarnation = excluded.incarnation, \
             node = excluded.node, session = excluded.session, protocol = excluded.protocol, \
             key_id = excluded.key_id, publish_token_id = excluded.publish_token_id, \
-            state = excluded.state, ended_at = excluded.ended_at, \
+            state = excluded.state, reconnecting = excluded.reconnecting, ended_at = excluded.ended_at, \
             end_reason = excluded.end_reason, reported_at = now(), \
             source_width = coalesce(excluded.source_width, b.source_width), \
             source_height = coalesce(excluded.source_height, b.source_height) \
@@ -181,7 +183,7 @@ async fn upsert(work: &mut PgConnection, node: &str, rows: &[ReportRow]) -> Resu
 
 async fn end_left_out(work: &mut PgConnection, node: &str, rows: &[ReportRow]) -> Result<(), sqlx::Error> {
     let told: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-    let sql = "update broadcasts set state = 'ended', ended_at = now(), end_reason = $3 \
+    let sql = "update broadcasts set state = 'ended', reconnecting = false, ended_at = now(), end_reason = $3 \
                where node = $1 and state = 'live' and id <> all ($2)";
     let query = sql::query(sql).bind(node).bind(told).bind(LEFT_OUT);
     query.execute(work).await?;
@@ -203,6 +205,8 @@ async fn remember_sizes(work: &mut PgConnection, rows: &[ReportRow]) -> Result<(
     Ok(())
 }
 
+/// The sessions that are on now, or were last, of broadcasts that run by a right that is gone. A broadcast
+/// that waits for its publisher is ended by the session that it lost.
 async fn revoked_sessions(work: &mut PgConnection, node: &str) -> Result<Vec<String>, sqlx::Error> {
     let sql = "select b.session from broadcasts b join channels c on c.id = b.channel_id \
                  left join stream_keys k on k.id = b.key_id \

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use schema::StreamKey;
+use schema::api::KeyRole;
 use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -30,6 +31,8 @@ pub struct KeyInfo {
     pub id: Uuid,
     /// What its owner calls it.
     pub label: String,
+    /// `primary` or `backup`.
+    pub role: String,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was revoked, if it was.
@@ -47,6 +50,8 @@ pub struct NewKey {
     pub key: StreamKey,
     /// What its owner calls it.
     pub label: String,
+    /// What it is for.
+    pub role: KeyRole,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -66,26 +71,26 @@ pub(crate) async fn list(
 ) -> Result<Json<KeyList>, ApiError> {
     let mut work = api.begin().await?;
     let channel = channel_id(&mut work, &name).await?;
-    let sql = "select id, label, created_at, revoked_at, last_used_at from stream_keys \
+    let sql = "select id, label, role, created_at, revoked_at, last_used_at from stream_keys \
                where channel_id = $1 order by created_at desc, id limit 200";
     let query = sql::query_as(sql).bind(channel);
     let keys = query.fetch_all(&mut *work).await?;
     Ok(Json(KeyList { keys }))
 }
 
-/// `POST /api/v1/channels/{name}/keys`, with an optional `label`.
+/// `POST /api/v1/channels/{name}/keys`, with an optional `label` and `role`.
 pub(crate) async fn create(
     _: Admin,
     State(api): State<ControlApi>,
     ChannelPath(name): ChannelPath,
     fields: Option<Fields>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let label = label(fields)?;
+    let Wished { label, role } = Wished::take(fields)?;
     let mut work = api.begin().await?;
     let channel = channel_id(&mut work, &name).await?;
     let (id, key) = (Uuid::now_v7(), secret::new_stream_key());
-    let sql = "insert into stream_keys (id, channel_id, hash, label) \
-               select $1, $2, $3, $4 where (select count(*) from stream_keys \
+    let sql = "insert into stream_keys (id, channel_id, hash, label, role) \
+               select $1, $2, $3, $4, $6 where (select count(*) from stream_keys \
                  where channel_id = $2 and revoked_at is null) < $5 returning created_at";
     let created_at: Option<DateTime<Utc>> = sql::query_scalar(sql)
         .bind(id)
@@ -93,6 +98,7 @@ pub(crate) async fn create(
         .bind(secret::hash(key.expose()))
         .bind(&label)
         .bind(VALID_MAX)
+        .bind(role.as_str())
         .fetch_optional(&mut *work)
         .await?;
     work.commit().await?;
@@ -100,7 +106,7 @@ pub(crate) async fn create(
         code: "keys_too_many",
         title: "the channel has 32 valid keys already; revoke one first",
     })?;
-    let new = NewKey { id, key, label, created_at };
+    let new = NewKey { id, key, label, role, created_at };
     Ok((StatusCode::CREATED, Json(new)))
 }
 
@@ -125,11 +131,21 @@ pub(crate) async fn revoke(
     }
 }
 
-fn label(fields: Option<Fields>) -> Result<String, ApiError> {
-    let Some(mut fields) = fields else {
-        return Ok(String::new());
-    };
-    let label: String = fields.optional("label")?.unwrap_or_default();
-    fields.finish()?;
-    text("label", &label, 0, LABEL_LONGEST)
+/// What may be said of a new key.
+#[derive(Default)]
+struct Wished {
+    label: String,
+    role: KeyRole,
+}
+
+impl Wished {
+    fn take(fields: Option<Fields>) -> Result<Self, ApiError> {
+        let Some(mut fields) = fields else {
+            return Ok(Self::default());
+        };
+        let label: String = fields.optional("label")?.unwrap_or_default();
+        let role = fields.optional("role")?.unwrap_or_default();
+        fields.finish()?;
+        Ok(Self { label: text("label", &label, 0, LABEL_LONGEST)?, role })
+    }
 }

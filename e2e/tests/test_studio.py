@@ -324,6 +324,34 @@ def test_the_watch_page_is_sound_in_every_state(server, chromium, channel):
     look(player.page, "watch-connecting")
 
 
+def test_pages_say_that_the_streamer_lost_the_connection_and_play_on(server, chromium, channel):
+    waits = {"reconnecting": True}
+
+    def told(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), **waits})
+
+    with publishers.headwater(server.whip, channel.key):
+        player = chromium.player(channel.page)
+        player.wait_live()
+        player.page.route("**/state.json", told)
+        words = player.page.get_by_text("The streamer lost the connection; the broadcast goes on when they are back.")
+        words.wait_for(timeout=10_000)
+        look(player.page, "watch-streamer-gone")
+        before = player.stats()
+        until(lambda: player.stats()["currentTime"] > before["currentTime"] + 2, 10, "it plays on")
+        assert (player.stats()["state"], player.stats()["attachments"]) == ("live", before["attachments"])
+        landing = chromium.browser.new_page()
+        landing.route("**/state.json", told)
+        landing.goto(server.url)
+        landing.locator('[data-state="reconnecting"]', has_text="Reconnecting").first.wait_for(timeout=10_000)
+        look(landing, "channels-streamer-gone")
+        landing.close()
+        waits.clear()
+        words.wait_for(state="detached", timeout=10_000)
+        assert player.stats()["state"] == "live"
+
+
 def test_the_watch_page_says_when_a_browser_cannot_play(server, chromium, channel):
     page = chromium.browser.new_page()
     page.add_init_script("delete window.MediaSource; delete window.ManagedMediaSource; HTMLMediaElement.prototype.canPlayType = () => '';")

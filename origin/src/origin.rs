@@ -131,7 +131,7 @@ impl Origin {
                 Target::Multivariant(directory.current_listed(&channel).ok_or(Refusal::ChannelOffline)?)
             }
             Resource::State(channel) => {
-                Target::Known(Box::new(serve::state(&channel, directory.current(&channel).as_deref())))
+                Target::Known(Box::new(serve::state(&channel, directory.current_listed(&channel).as_deref())))
             }
             Resource::Playlist(address) => {
                 Target::Playlist(Place::find(directory, &address)?, Directive::parse(query), Form::parse(query))

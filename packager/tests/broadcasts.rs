@@ -11,7 +11,7 @@ use std::time::Duration;
 use packager::broadcast::{self, BroadcastEnd, BroadcastMetrics, Cause, Joining, Start, Status, Tracks, Word};
 use packager::live::LiveBroadcast;
 use prometheus::Registry;
-use schema::api::{BroadcastState, KeyRole, PublishGrant};
+use schema::api::{BroadcastState, KeyRole, PublishGrant, SecondPublisher};
 use schema::ladder::{Ladder, LatencyProfile, PictureSize};
 use schema::{Feed, Incarnation, MediaTime, SessionEnd};
 use support::{Life, OpenFeed, PacedFeed, ReadyFeed, Script, open_feed, publisher, vp8};
@@ -45,7 +45,9 @@ fn setup(feed: impl Feed + 'static, script: &Script) -> Setup {
             frame_rate: None,
             last_size: None,
             grace_s: 60,
+            second_publisher: SecondPublisher::Replace,
             role: KeyRole::Primary,
+            slate: None,
         },
         broadcast: "b1".parse().unwrap(),
         incarnation: Incarnation(3),

@@ -7,7 +7,14 @@
 //! | `POST /internal/v1/admissions` | [`AdmitRequest`] | 200 [`PublishGrant`]; 401 `key_unknown`, `key_revoked` or `token_expired`; 403; 503 |
 //! | `POST /internal/v1/reports` | [`NodeReport`] | 200 [`ReportAnswer`] |
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use base64::Engine;
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::feed::SessionEnd;
 use crate::id::{BroadcastId, ChannelName, Incarnation, SessionId};
@@ -69,12 +76,108 @@ pub struct PublishGrant {
     pub frame_rate: Option<u32>,
     /// The size of the channel's last source, where one is known.
     pub last_size: Option<PictureSize>,
-    /// How long a broadcast outlives its last session, in seconds; 0 to 600.
-    #[serde(default = "grace_default")]
+    /// How long a broadcast outlives its session, in seconds: at most [`PublishGrant::GRACE_S_MAX`].
+    #[serde(default = "usual_grace_s")]
     pub grace_s: u32,
-    /// Which of the channel's publishers this is.
+    /// What a second publisher does who comes while the first one is on.
+    #[serde(default)]
+    pub second_publisher: SecondPublisher,
+    /// What the key is for.
     #[serde(default)]
     pub role: KeyRole,
+    /// The picture shown while there is none of the publisher's; `None` means the node's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slate: Option<Slate>,
+}
+
+impl PublishGrant {
+    /// The grace where the channel says nothing, in seconds.
+    pub const GRACE_S_USUAL: u32 = 60;
+    /// The longest grace, in seconds.
+    pub const GRACE_S_MAX: u32 = 600;
+}
+
+fn usual_grace_s() -> u32 {
+    PublishGrant::GRACE_S_USUAL
+}
+
+/// What happens when a publisher comes while another one is on the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondPublisher {
+    /// The second takes the channel over.
+    #[default]
+    Replace,
+    /// The second is refused.
+    Refuse,
+}
+
+impl SecondPublisher {
+    /// The word used in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Replace => "replace",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
+/// What a stream key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyRole {
+    /// The session that viewers see.
+    #[default]
+    Primary,
+    /// A session that stands by, and is seen while there is no primary one.
+    Backup,
+}
+
+impl KeyRole {
+    /// The word used in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Backup => "backup",
+        }
+    }
+}
+
+/// The still picture of a channel that is shown while its publisher is gone. In JSON the bytes are
+/// base64 (RFC 4648 4). `Debug` does not show them; cloning shares them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slate {
+    /// `image/png` or `image/jpeg`.
+    pub content_type: String,
+    /// The file, at most [`Slate::BYTES_MAX`]. Its header was checked, its picture not decoded.
+    #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
+    pub data: Bytes,
+}
+
+impl Slate {
+    /// The largest file, in bytes.
+    pub const BYTES_MAX: usize = 512 << 10;
+    /// The shortest side, in pixels.
+    pub const SIDE_MIN: u32 = 16;
+    /// The longest side, in pixels.
+    pub const SIDE_MAX: u32 = 4_096;
+}
+
+impl fmt::Debug for Slate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slate({}, {} bytes)", self.content_type, self.data.len())
+    }
+}
+
+fn to_base64<S: Serializer>(data: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&Base64Display::new(data, &STANDARD))
+}
+
+fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    STANDARD.decode(text).map(Bytes::from).map_err(D::Error::custom)
 }
 
 /// What a node tells every two seconds: everything that runs on it.
@@ -86,42 +189,13 @@ pub struct NodeReport {
     pub broadcasts: Vec<BroadcastReport>,
 }
 
-/// How long a broadcast outlives its last session unless the channel says otherwise, in seconds.
-pub const GRACE_DEFAULT_S: u32 = 60;
-
-fn grace_default() -> u32 {
-    GRACE_DEFAULT_S
-}
-
-/// Which of a channel's two publishers a key is for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyRole {
-    /// The one that is shown while it is well.
-    #[default]
-    Primary,
-    /// The one that stands in for it.
-    Backup,
-}
-
-impl KeyRole {
-    /// The word used in logs and the API.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Primary => "primary",
-            Self::Backup => "backup",
-        }
-    }
-}
-
 /// The state of a broadcast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BroadcastState {
     /// Media flows.
     Live,
-    /// Its publisher is away and may come back; the slate is shown.
+    /// Its publisher is gone and may come back within the grace; the slate is shown.
     Reconnecting,
     /// Over; the playlist has its end mark.
     Ended,
@@ -136,14 +210,15 @@ pub struct BroadcastReport {
     pub channel: ChannelName,
     /// Its fencing number on this node.
     pub incarnation: Incarnation,
-    /// The publisher's session.
+    /// The publisher's session that is on; while reconnecting, the last one. It may change over a
+    /// broadcast's life, and protocol and key with it.
     pub session: SessionId,
     /// How the publisher came in.
     #[serde(default)]
     pub protocol: Protocol,
     /// The `key_id` of its grant.
     pub key_id: String,
-    /// Live or over.
+    /// Live, waiting for its publisher, or over.
     pub state: BroadcastState,
     /// When its media began, in microseconds since 1970.
     pub started_at_us: i64,
@@ -166,7 +241,8 @@ pub struct ReportAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum NodeCommand {
-    /// End this publisher session now.
+    /// End this publisher session now, and its broadcast with it; also where the session is gone
+    /// and the broadcast still waits for its publisher.
     EndSession {
         /// Which.
         session: SessionId,
@@ -212,5 +288,69 @@ impl Problem {
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn grant() -> PublishGrant {
+        PublishGrant {
+            channel: "demo".parse().unwrap(),
+            key_id: "k1".to_owned(),
+            title: "Demo".to_owned(),
+            ladder: Ladder::default(),
+            profile: LatencyProfile::Low,
+            frame_rate: None,
+            last_size: None,
+            grace_s: 5,
+            second_publisher: SecondPublisher::Refuse,
+            role: KeyRole::Backup,
+            slate: Some(Slate { content_type: "image/png".to_owned(), data: Bytes::from_static(b"\x89PNG") }),
+        }
+    }
+
+    #[test]
+    fn a_grant_comes_back_from_json_as_it_was() {
+        let sent = serde_json::to_value(grant()).unwrap();
+        assert_eq!(sent["slate"]["data"], "iVBORw==");
+        assert_eq!((&sent["second_publisher"], &sent["role"]), (&json!("refuse"), &json!("backup")));
+        assert_eq!(serde_json::from_value::<PublishGrant>(sent).unwrap(), grant());
+    }
+
+    #[test]
+    fn a_grant_of_an_older_control_plane_has_the_usual_settings() {
+        let mut sent = serde_json::to_value(grant()).unwrap();
+        for new in ["grace_s", "second_publisher", "role", "slate"] {
+            sent.as_object_mut().unwrap().remove(new).unwrap();
+        }
+        let read: PublishGrant = serde_json::from_value(sent).unwrap();
+        assert_eq!((read.grace_s, read.slate), (60, None));
+        assert_eq!((read.second_publisher, read.role), (SecondPublisher::Replace, KeyRole::Primary));
+    }
+
+    #[test]
+    fn a_slate_that_is_no_base64_is_refused() {
+        let mut sent = serde_json::to_value(grant()).unwrap();
+        sent["slate"]["data"] = json!("iVBORw=");
+        assert!(serde_json::from_value::<PublishGrant>(sent).is_err());
+    }
+
+    #[test]
+    fn debug_output_hides_the_picture() {
+        assert!(format!("{:?}", grant()).contains("Slate(image/png, 4 bytes)"), "{:?}", grant());
+    }
+
+    #[test]
+    fn the_words_of_the_api_are_those_of_json() {
+        for word in [SecondPublisher::Replace, SecondPublisher::Refuse] {
+            assert_eq!(serde_json::to_value(word).unwrap(), Value::from(word.as_str()));
+        }
+        for word in [KeyRole::Primary, KeyRole::Backup] {
+            assert_eq!(serde_json::to_value(word).unwrap(), Value::from(word.as_str()));
+        }
     }
 }

@@ -9,6 +9,7 @@ export const strings = {
   skipToContent: 'Skip to content',
   noScript: 'This page needs JavaScript to play video.',
   separator: ' · ',
+  streamerGone: 'The streamer lost the connection; the broadcast goes on when they are back.',
 
   landing: {
     title: 'Channels',
@@ -21,6 +22,7 @@ export const strings = {
     retry: 'Try again',
     more: 'Show more channels',
     live: 'Live',
+    reconnecting: 'Reconnecting',
     notLive: 'Not live',
     unknown: 'Unknown',
   },

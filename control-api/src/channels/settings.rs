@@ -1,6 +1,8 @@
 //! What may be set on a channel, and within which limits. Knows no database.
 
+use schema::api::{PublishGrant, SecondPublisher};
 use schema::ladder::{Ladder, LatencyProfile, Rung};
+use serde::de::DeserializeOwned;
 
 use crate::http::extract::{Fields, Patch, invalid, text};
 use crate::http::problem::ApiError;
@@ -18,6 +20,8 @@ pub(super) struct Settings {
     pub(super) profile: Option<LatencyProfile>,
     pub(super) frame_rate: Patch<i32>,
     pub(super) ladder: Patch<Ladder>,
+    pub(super) grace_s: Option<i32>,
+    pub(super) second_publisher: Option<SecondPublisher>,
 }
 
 impl Settings {
@@ -28,11 +32,7 @@ impl Settings {
             Patch::Clear => return Err(invalid("title", "must not be null".into())),
             Patch::Set(title) => Some(text("title", &title, 1, TITLE_LONGEST)?),
         };
-        let profile = match fields.patch("profile")? {
-            Patch::Keep => None,
-            Patch::Clear => Some(LatencyProfile::default()),
-            Patch::Set(profile) => Some(profile),
-        };
+        let profile = defaulted(fields, "profile", LatencyProfile::default())?;
         let frame_rate = fields.patch("frame_rate")?;
         if let Patch::Set(rate) = frame_rate {
             check_range("frame_rate", "", rate, 1, FRAME_RATE_MAX)?;
@@ -41,8 +41,28 @@ impl Settings {
         if let Patch::Set(ladder) = &ladder {
             check_ladder(ladder)?;
         }
-        Ok(Self { title, profile, frame_rate: frame_rate.map(u32::cast_signed), ladder })
+        let grace_s = defaulted(fields, "grace_s", PublishGrant::GRACE_S_USUAL)?;
+        if let Some(grace) = grace_s {
+            check_range("grace_s", "", grace, 0, PublishGrant::GRACE_S_MAX)?;
+        }
+        Ok(Self {
+            title,
+            profile,
+            frame_rate: frame_rate.map(u32::cast_signed),
+            ladder,
+            grace_s: grace_s.map(u32::cast_signed),
+            second_publisher: defaulted(fields, "second_publisher", SecondPublisher::default())?,
+        })
     }
+}
+
+/// A field that `null` sets back to what is usual; `None` if it is not there.
+fn defaulted<T: DeserializeOwned>(fields: &mut Fields, name: &'static str, usual: T) -> Result<Option<T>, ApiError> {
+    Ok(match fields.patch(name)? {
+        Patch::Keep => None,
+        Patch::Clear => Some(usual),
+        Patch::Set(value) => Some(value),
+    })
 }
 
 fn check_ladder(ladder: &Ladder) -> Result<(), ApiError> {

@@ -1,5 +1,5 @@
 //! Around every handler: the body is bounded in size and time, the answer in time, and both are
-//! counted.
+//! counted. Large bodies are left to their handlers, which know the caller before they read.
 
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ use tokio::time::timeout;
 use super::problem::ApiError;
 use crate::ControlApi;
 use crate::database::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT};
+use crate::slates;
 
-/// The largest request body of the public API, in bytes.
+/// The largest request body of the public API, in bytes; a slate may be larger.
 pub const BODY_BYTES_MAX: usize = 64 << 10;
 /// The largest report of a node, in bytes: some thousands of broadcasts.
 pub const REPORT_BYTES_MAX: usize = 2 << 20;
@@ -26,23 +27,38 @@ const BODY_DEADLINE: Duration = Duration::from_secs(10);
 /// database's own limits cannot, as when its host falls silent.
 const HANDLER_DEADLINE: Duration = ACQUIRE_TIMEOUT.saturating_add(STATEMENT_TIMEOUT);
 
+/// Who reads a body.
+#[derive(Debug, Clone, Copy)]
+enum Reader {
+    /// We do, up to so many bytes.
+    Guard(usize),
+    /// The handler does, by [`read`].
+    Handler,
+}
+
 /// The guard of the public API.
 pub(crate) async fn public(State(api): State<ControlApi>, request: Request, next: Next) -> Response {
-    guard(&api, BODY_BYTES_MAX, request, next).await
+    let reader = match route(&request) {
+        slates::PATH => Reader::Handler,
+        _ => Reader::Guard(BODY_BYTES_MAX),
+    };
+    guard(&api, reader, request, next).await
 }
 
 /// The guard of the internal API.
 pub(crate) async fn internal(State(api): State<ControlApi>, request: Request, next: Next) -> Response {
-    guard(&api, REPORT_BYTES_MAX, request, next).await
+    guard(&api, Reader::Guard(REPORT_BYTES_MAX), request, next).await
 }
 
-async fn guard(api: &ControlApi, bytes_max: usize, request: Request, next: Next) -> Response {
+/// The pattern of the path, as a bounded label.
+fn route(request: &Request) -> &str {
+    request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str)
+}
+
+async fn guard(api: &ControlApi, reader: Reader, request: Request, next: Next) -> Response {
     let method = method_label(request.method());
-    let route = match request.extensions().get::<MatchedPath>() {
-        Some(path) => path.as_str().to_owned(),
-        None => "unmatched".to_owned(),
-    };
-    let mut response = match run(bytes_max, request, next).await {
+    let route = route(&request).to_owned();
+    let mut response = match run(reader, request, next).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     };
@@ -54,22 +70,32 @@ async fn guard(api: &ControlApi, bytes_max: usize, request: Request, next: Next)
     response
 }
 
-async fn run(bytes_max: usize, request: Request, next: Next) -> Result<Response, ApiError> {
-    let (head, body) = request.into_parts();
-    let body = timeout(BODY_DEADLINE, read(body, bytes_max)).await;
-    let body = body.unwrap_or_else(|_| {
+async fn run(reader: Reader, request: Request, next: Next) -> Result<Response, ApiError> {
+    let (request, deadline) = match reader {
+        Reader::Guard(bytes_max) => {
+            let (head, body) = request.into_parts();
+            let body = read(body, bytes_max).await?;
+            (Request::from_parts(head, Body::from(body)), HANDLER_DEADLINE)
+        }
+        Reader::Handler => (request, BODY_DEADLINE.saturating_add(HANDLER_DEADLINE)),
+    };
+    let answer = timeout(deadline, next.run(request)).await;
+    answer.map_err(|_| ApiError::DatabaseUnavailable)
+}
+
+/// The whole body, bounded in size and time.
+pub(crate) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+    let read = timeout(BODY_DEADLINE, collect(body, bytes_max)).await;
+    read.unwrap_or_else(|_| {
         Err(ApiError::Body {
             status: StatusCode::REQUEST_TIMEOUT,
             code: "body_timeout",
             title: "the body did not arrive in time".into(),
         })
-    })?;
-    let request = Request::from_parts(head, Body::from(body));
-    let answer = timeout(HANDLER_DEADLINE, next.run(request)).await;
-    answer.map_err(|_| ApiError::DatabaseUnavailable)
+    })
 }
 
-async fn read(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+async fn collect(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
     match Limited::new(body, bytes_max).collect().await {
         Ok(read) => Ok(read.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ApiError::Body {

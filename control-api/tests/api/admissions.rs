@@ -1,3 +1,4 @@
+use schema::api::{KeyRole, SecondPublisher};
 use serde_json::{Value, json};
 
 use crate::fixture::Plane;
@@ -5,7 +6,13 @@ use crate::fixture::Plane;
 #[tokio::test]
 async fn a_good_key_is_granted_its_channel_as_it_is_set() {
     let plane = Plane::start().await;
-    plane.admin("PATCH", "/api/v1/channels/demo", json!({ "profile": "ultra", "frame_rate": 50 })).await;
+    plane
+        .admin(
+            "PATCH",
+            "/api/v1/channels/demo",
+            json!({ "profile": "ultra", "frame_rate": 50, "grace_s": 600, "second_publisher": "refuse" }),
+        )
+        .await;
     let grant = plane.admit(plane.key.expose()).await;
     assert_eq!(grant.status, 200, "{grant:?}");
     let grant: schema::api::PublishGrant = serde_json::from_value(grant.body).unwrap();
@@ -15,6 +22,16 @@ async fn a_good_key_is_granted_its_channel_as_it_is_set() {
     assert_eq!(grant.frame_rate, Some(50));
     assert_eq!(grant.ladder, schema::ladder::Ladder::default());
     assert_eq!(grant.last_size, None);
+    assert_eq!((grant.grace_s, grant.second_publisher), (600, SecondPublisher::Refuse));
+    assert_eq!((grant.role, grant.slate), (KeyRole::Primary, None));
+}
+
+#[tokio::test]
+async fn a_channel_that_says_nothing_has_the_usual_grace_and_gives_way_to_a_second_publisher() {
+    let plane = Plane::start().await;
+    let grant = plane.admit(plane.key.expose()).await;
+    let grant: schema::api::PublishGrant = serde_json::from_value(grant.body).unwrap();
+    assert_eq!((grant.grace_s, grant.second_publisher), (60, SecondPublisher::Replace));
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ async fn a_reported_broadcast_is_live_until_its_end_is_reported() {
     assert!(plane.report("n1", from_ref(&live)).await.commands.is_empty());
     let shown = plane.get("/api/v1/channels/demo").await;
     assert_eq!(shown.body["live"]["broadcast"], "b1");
+    assert_eq!(shown.body["live"]["state"], "live");
     assert_eq!(shown.body["live"]["started_at"], "2023-11-14T22:13:20Z");
     assert_eq!(shown.body["live"]["source_size"]["height"], 720);
     let ended = schema::api::BroadcastReport {
@@ -53,6 +54,7 @@ async fn callers_see_how_a_publisher_came_in_and_why_it_ended_and_strangers_do_n
     let inside = plane.admin("GET", channel, Value::Null).await.body;
     assert_eq!(inside["live"]["protocol"], "whip");
     assert_eq!(inside["live"]["credential"], "key");
+    assert_eq!((&inside["live"]["role"], &inside["live"]["session"]), (&json!("primary"), &json!("session-b1")));
     assert_eq!(inside["last_end"]["broadcast"], "b0");
     assert_eq!(inside["last_end"]["reason"], "silent");
     assert!(inside["last_end"]["at"].is_string());
@@ -62,7 +64,7 @@ async fn callers_see_how_a_publisher_came_in_and_why_it_ended_and_strangers_do_n
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let outside = plane.get(channel).await.body;
     assert_eq!(names(&outside), ["live", "name", "profile", "title"]);
-    assert_eq!(names(&outside["live"]), ["broadcast", "source_size", "started_at"]);
+    assert_eq!(names(&outside["live"]), ["broadcast", "source_size", "started_at", "state"]);
     let page = plane.get("/api/v1/channels").await.body;
     assert_eq!(names(&page["channels"][0]), ["live", "name", "profile", "title"]);
     let list = plane.get(LIST).await.body;
@@ -134,6 +136,121 @@ async fn a_deleted_channel_ends_its_live_session() {
     plane.report("n1", from_ref(&live)).await;
     plane.admin("DELETE", "/api/v1/channels/demo", Value::Null).await;
     assert_eq!(plane.report("n1", &[live]).await.commands.len(), 1);
+}
+
+/// What everybody sees of the channel: the running broadcast and its state, and the state in the list.
+async fn shown(plane: &Plane) -> (Value, Value, Value) {
+    let channel = plane.get("/api/v1/channels/demo").await.body["live"].clone();
+    let page = plane.get("/api/v1/channels").await.body["channels"][0]["live"].clone();
+    assert_eq!(channel, page);
+    let list = plane.get(LIST).await.body["broadcasts"][0]["state"].clone();
+    (channel["broadcast"].clone(), channel["state"].clone(), list)
+}
+
+#[tokio::test]
+async fn a_broadcast_that_waits_for_its_publisher_is_live_and_says_so() {
+    let plane = Plane::start().await;
+    let mut told = plane.live("b1").await;
+    for (state, word) in [
+        (BroadcastState::Live, "live"),
+        (BroadcastState::Reconnecting, "reconnecting"),
+        (BroadcastState::Reconnecting, "reconnecting"),
+        (BroadcastState::Live, "live"),
+        (BroadcastState::Reconnecting, "reconnecting"),
+    ] {
+        told.state = state;
+        plane.report("n1", from_ref(&told)).await;
+        assert_eq!(shown(&plane).await, (json!("b1"), json!(word), json!(word)));
+    }
+    told.state = BroadcastState::Ended;
+    told.end = Some(SessionEnd::Lost);
+    plane.report("n1", &[told]).await;
+    assert_eq!(shown(&plane).await, (Value::Null, Value::Null, json!("ended")));
+    let sql = "select end_reason || ' ' || (ended_at is not null)::text || ' ' || reconnecting::text from broadcasts";
+    let row: String = sqlx::query_scalar(sql).fetch_one(plane.pool()).await.unwrap();
+    assert_eq!(row, "lost true false");
+}
+
+#[tokio::test]
+async fn a_broadcast_first_told_of_while_it_waits_is_shown_so() {
+    let plane = Plane::start().await;
+    let mut told = plane.live("b1").await;
+    told.state = BroadcastState::Reconnecting;
+    plane.report("n1", &[told]).await;
+    assert_eq!(shown(&plane).await, (json!("b1"), json!("reconnecting"), json!("reconnecting")));
+}
+
+#[tokio::test]
+async fn a_waiting_broadcast_is_lost_with_its_node_and_over_when_left_out() {
+    let plane = Plane::start().await;
+    let mut told = plane.live("b1").await;
+    told.state = BroadcastState::Reconnecting;
+    plane.report("n1", &[told]).await;
+    let age = "update broadcasts set reported_at = now() - interval '16 seconds'";
+    sqlx::query(age).execute(plane.pool()).await.unwrap();
+    assert_eq!(shown(&plane).await, (Value::Null, Value::Null, json!("lost")));
+    plane.report("n1", &[]).await;
+    assert_eq!(shown(&plane).await, (Value::Null, Value::Null, json!("ended")));
+    let last = plane.admin("GET", "/api/v1/channels/demo", Value::Null).await;
+    assert_eq!(last.body["last_end"]["reason"], "left_out");
+    let waits: bool = sqlx::query_scalar("select reconnecting from broadcasts").fetch_one(plane.pool()).await.unwrap();
+    assert!(!waits);
+}
+
+#[tokio::test]
+async fn a_broadcast_whose_publisher_came_back_by_another_key_follows_that_key_and_session() {
+    let plane = Plane::start().await;
+    let first = plane.live("b1").await;
+    plane.report("n1", from_ref(&first)).await;
+    let made = plane.admin("POST", "/api/v1/channels/demo/keys", json!({ "role": "backup" })).await;
+    let mut second = plane.live_by("b1", made.body["key"].as_str().unwrap()).await;
+    second.session = "session-2".parse().unwrap();
+    plane.report("n1", from_ref(&second)).await;
+    let live = &plane.admin("GET", "/api/v1/channels/demo", Value::Null).await.body["live"];
+    let listed = &plane.admin("GET", LIST, Value::Null).await.body["broadcasts"][0];
+    for seen in [live, listed] {
+        assert_eq!((&seen["session"], &seen["role"]), (&json!("session-2"), &json!("backup")), "{seen}");
+    }
+    let key = |id: &str| format!("/api/v1/channels/demo/keys/{id}");
+    assert_eq!(plane.admin("DELETE", &key(&first.key_id), Value::Null).await.status, 204);
+    assert!(plane.report("n1", from_ref(&second)).await.commands.is_empty());
+    assert_eq!(plane.admin("DELETE", &key(&second.key_id), Value::Null).await.status, 204);
+    let answer = plane.report("n1", from_ref(&second)).await;
+    let [NodeCommand::EndSession { session, .. }] = answer.commands.as_slice() else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(session.as_str(), "session-2");
+}
+
+#[tokio::test]
+async fn a_broadcast_that_went_from_a_key_to_the_studio_says_so() {
+    let plane = Plane::start().await;
+    let first = plane.live("b1").await;
+    plane.report("n1", &[first]).await;
+    let token = plane.admin("POST", "/api/v1/channels/demo/publish-tokens", Value::Null).await;
+    let second = plane.live_by("b1", token.body["token"].as_str().unwrap()).await;
+    plane.report("n1", &[second]).await;
+    let shown = plane.admin("GET", "/api/v1/channels/demo", Value::Null).await;
+    let live = &shown.body["live"];
+    assert_eq!(
+        (&live["broadcast"], &live["credential"], &live["role"]),
+        (&json!("b1"), &json!("studio"), &json!("primary"))
+    );
+}
+
+#[tokio::test]
+async fn a_revoked_key_ends_a_broadcast_that_waits_by_the_session_that_it_lost() {
+    let plane = Plane::start().await;
+    let mut told = plane.live("b1").await;
+    told.state = BroadcastState::Reconnecting;
+    plane.report("n1", from_ref(&told)).await;
+    let path = format!("/api/v1/channels/demo/keys/{}", told.key_id);
+    plane.admin("DELETE", &path, Value::Null).await;
+    let answer = plane.report("n1", &[told]).await;
+    let [NodeCommand::EndSession { session, end, .. }] = answer.commands.as_slice() else {
+        panic!("{answer:?}");
+    };
+    assert_eq!((session.as_str(), *end), ("session-b1", SessionEnd::KeyRevoked));
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ async fn a_created_channel_is_shown_to_everybody_without_its_settings() {
     assert_eq!(made.headers["location"], "/api/v1/channels/talk");
     assert_eq!(made.body["title"], "A talk");
     assert_eq!(made.body["frame_rate"], 50);
+    assert_eq!(made.body["slate"], false);
     let shown = plane.get("/api/v1/channels/talk").await;
     assert_eq!(shown.status, 200);
     assert_eq!(shown.body, json!({ "name": "talk", "title": "A talk", "profile": "ultra", "live": null }));
@@ -26,6 +27,26 @@ async fn a_channel_without_title_or_profile_gets_its_name_and_low_latency() {
     assert_eq!(made.body["title"], "bare");
     assert_eq!(made.body["profile"], "low");
     assert_eq!(made.body["ladder"], Value::Null);
+    assert_eq!((&made.body["grace_s"], &made.body["second_publisher"]), (&json!(60), &json!("replace")));
+}
+
+#[tokio::test]
+async fn grace_and_second_publisher_are_set_kept_and_cleared() {
+    let plane = Plane::start().await;
+    let body = json!({ "name": "talk", "grace_s": 0, "second_publisher": "refuse" });
+    let made = plane.admin("POST", CHANNELS, body).await;
+    assert_eq!((&made.body["grace_s"], &made.body["second_publisher"]), (&json!(0), &json!("refuse")));
+    let talk = "/api/v1/channels/talk";
+    for (change, grace, second) in [
+        (json!({}), 0, "refuse"),
+        (json!({ "grace_s": 600 }), 600, "refuse"),
+        (json!({ "second_publisher": null }), 600, "replace"),
+        (json!({ "second_publisher": "refuse" }), 600, "refuse"),
+        (json!({ "grace_s": null }), 60, "refuse"),
+    ] {
+        let set = plane.admin("PATCH", talk, change).await;
+        assert_eq!((&set.body["grace_s"], &set.body["second_publisher"]), (&json!(grace), &json!(second)), "{set:?}");
+    }
 }
 
 #[tokio::test]
@@ -118,6 +139,13 @@ async fn every_bad_field_is_named() {
         ("frame_rate", json!(121)),
         ("frame_rate", json!(-1)),
         ("frame_rate", json!(29.97)),
+        ("grace_s", json!(601)),
+        ("grace_s", json!(-1)),
+        ("grace_s", json!(1.5)),
+        ("grace_s", json!("60")),
+        ("second_publisher", json!("Refuse")),
+        ("second_publisher", json!("")),
+        ("second_publisher", json!(1)),
         ("ladder", json!([])),
         ("ladder", ladder(vec![])),
         ("ladder", ladder(vec![rung(720, 1_000_000); 9])),
@@ -137,6 +165,8 @@ async fn every_bad_field_is_named() {
     let unknown = plane.admin("POST", CHANNELS, json!({ "name": "x", "color": 1 })).await;
     unknown.is_problem(422, "field_unknown");
     assert_eq!(unknown.body["field"], "color");
+    let slate = plane.admin("PATCH", "/api/v1/channels/demo", json!({ "slate": true })).await;
+    slate.is_problem(422, "field_unknown");
     let rename = plane.admin("PATCH", "/api/v1/channels/demo", json!({ "name": "x" })).await;
     rename.is_problem(422, "field_unknown");
 }

@@ -9,7 +9,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use control_api::postgres::{Durability, Options};
 use control_api::secret::ApiToken;
@@ -98,10 +98,10 @@ pub(crate) struct Plane {
 
 /// An answer with a JSON body, or none.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Answer<T = Value> {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Value,
+    pub(crate) body: T,
 }
 
 impl Plane {
@@ -175,6 +175,12 @@ impl Plane {
         self.public(request.body(body.into()).unwrap()).await
     }
 
+    /// What the admin gets of a file.
+    pub(crate) async fn picture(&self, path: &str) -> Answer<Bytes> {
+        let request = Request::get(path).header("authorization", format!("Bearer {}", self.admin.expose()));
+        send_raw(&self.public, request.body(Body::empty()).unwrap()).await
+    }
+
     pub(crate) async fn internal(&self, path: &str, body: impl Into<Body>) -> Answer {
         let request = Request::post(path).body(body.into()).unwrap();
         send(&self.internal, request).await
@@ -224,13 +230,18 @@ impl Plane {
 }
 
 pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
+    let Answer { status, headers, body } = send_raw(router, request).await;
+    let body = match body.is_empty() {
+        true => Value::Null,
+        false => serde_json::from_slice(&body).unwrap(),
+    };
+    Answer { status, headers, body }
+}
+
+async fn send_raw(router: &Router, request: Request<Body>) -> Answer<Bytes> {
     let response = router.clone().oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes();
-    let body = match bytes.is_empty() {
-        true => Value::Null,
-        false => serde_json::from_slice(&bytes).unwrap(),
-    };
+    let body = body.collect().await.unwrap().to_bytes();
     Answer { status: head.status, headers: head.headers, body }
 }
 

@@ -4,7 +4,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
+use axum::http::Request;
 use http_body::Frame;
+use schema::api::Slate;
 use serde_json::{Value, json};
 
 use crate::fixture::Plane;
@@ -12,8 +14,10 @@ use crate::fixture::Plane;
 const CHANNELS: &str = "/api/v1/channels";
 const KEY: &str = "/api/v1/channels/demo/keys/0190a0a0-0000-7000-8000-000000000000";
 
+const SLATE: &str = "/api/v1/channels/demo/slate";
+
 /// Everything that only an admin may do.
-pub(crate) const GUARDED: [(&str, &str); 7] = [
+pub(crate) const GUARDED: [(&str, &str); 10] = [
     ("POST", CHANNELS),
     ("PATCH", "/api/v1/channels/demo"),
     ("DELETE", "/api/v1/channels/demo"),
@@ -21,6 +25,9 @@ pub(crate) const GUARDED: [(&str, &str); 7] = [
     ("GET", "/api/v1/channels/demo/keys"),
     ("DELETE", KEY),
     ("POST", "/api/v1/channels/demo/publish-tokens"),
+    ("GET", SLATE),
+    ("PUT", SLATE),
+    ("DELETE", SLATE),
 ];
 
 #[tokio::test]
@@ -85,6 +92,18 @@ async fn a_body_over_64_kib_is_413_with_and_without_a_length() {
     fits.resize(control_api::BODY_BYTES_MAX, b' ');
     let answer = plane.send_as(Some(plane.admin.expose()), "POST", CHANNELS, fits).await;
     assert_eq!(answer.status, 201, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_slate_is_bounded_too_and_of_a_stranger_nothing_is_read() {
+    let plane = Plane::start().await;
+    plane.send_as(None, "PUT", SLATE, Body::new(Never)).await.is_problem(401, "token_missing");
+    let request = |body| {
+        let request = Request::put(SLATE).header("content-type", "image/png");
+        request.header("authorization", format!("Bearer {}", plane.admin.expose())).body(body).unwrap()
+    };
+    let large = Unsized(Some(vec![0; Slate::BYTES_MAX + 1].into()));
+    plane.public(request(Body::new(large))).await.is_problem(413, "body_too_large");
 }
 
 /// A body whose length is not known before it ends.

@@ -12,5 +12,6 @@ mod internal;
 mod migrations;
 mod publish_tokens;
 mod secrets;
+mod slates;
 mod stream_keys;
 mod web_sessions;

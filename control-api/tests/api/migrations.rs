@@ -52,3 +52,46 @@ async fn the_second_migration_keeps_what_is_there_and_serves_the_first_program_t
                 select 'b1', channel_id, 2, node, session, key_id, 'live', now() from broadcasts";
     sqlx::query(more).execute(database.pool()).await.unwrap();
 }
+
+const THIRD: &str = include_str!("../../../schema/migrations/0003_grace_slate_backup.sql");
+
+#[tokio::test]
+async fn the_third_migration_keeps_what_is_there_and_serves_the_second_program_too() {
+    let database = empty_database().await;
+    for script in [FIRST, FIRST_DATA, SECOND, THIRD, THIRD] {
+        sqlx::raw_sql(script).execute(database.pool()).await.unwrap();
+    }
+    let sql = "select c.grace_s || ' ' || c.second_publisher || ' ' || (c.slate is null)::text || ' ' || k.role || ' ' \
+               || b.reconnecting::text from channels c join stream_keys k on k.channel_id = c.id \
+               join broadcasts b on b.key_id = k.id";
+    let kept: String = sqlx::query_scalar(sql).fetch_one(database.pool()).await.unwrap();
+    assert_eq!(kept, "60 replace true primary false");
+    // What the second program writes of a broadcast that waits, which knows no such thing.
+    let more = "insert into broadcasts (id, channel_id, incarnation, node, session, key_id, state, started_at, reconnecting) \
+                select 'b1', channel_id, 2, node, session, key_id, 'live', now(), true from broadcasts; \
+                update broadcasts set state = 'ended', ended_at = now() where id = 'b1'";
+    sqlx::raw_sql(more).execute(database.pool()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_database_refuses_settings_that_the_api_would_not_take() {
+    let database = empty_database().await;
+    for script in [FIRST, FIRST_DATA, SECOND, THIRD] {
+        sqlx::raw_sql(script).execute(database.pool()).await.unwrap();
+    }
+    for change in [
+        "update channels set grace_s = -1",
+        "update channels set grace_s = 601",
+        "update channels set second_publisher = 'wait'",
+        "update channels set slate = '\\x00'",
+        "update channels set slate_type = 'image/png'",
+        "update channels set slate = '\\x00', slate_type = 'image/gif'",
+        "update channels set slate = '', slate_type = 'image/png'",
+        "update channels set slate = convert_to(repeat('x', 524289), 'UTF8'), slate_type = 'image/png'",
+        "update stream_keys set role = 'both'",
+    ] {
+        let refused = sqlx::raw_sql(change).execute(database.pool()).await.unwrap_err();
+        let code = refused.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+        assert_eq!(code, "23514", "{change}: {refused}");
+    }
+}

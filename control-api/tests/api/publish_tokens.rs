@@ -45,6 +45,7 @@ async fn a_token_begins_sessions_on_its_channel_for_a_minute() {
     for _ in 0..2 {
         let grant = plane.admit(token).await;
         assert_eq!((grant.status.as_u16(), &grant.body["channel"]), (200, &json!("demo")), "{grant:?}");
+        assert_eq!(grant.body["role"], "primary");
     }
     execute(&plane, "update publish_tokens set expires_at = now()").await;
     plane.admit(token).await.is_problem(401, "token_expired");

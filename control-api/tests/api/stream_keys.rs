@@ -31,6 +31,27 @@ async fn a_key_needs_no_body_and_refuses_a_bad_label() {
 }
 
 #[tokio::test]
+async fn a_key_is_primary_unless_made_a_backup_and_its_grant_says_so() {
+    let plane = Plane::start().await;
+    for (body, role) in [
+        (json!({}), "primary"),
+        (json!({ "role": null }), "primary"),
+        (json!({ "role": "primary" }), "primary"),
+        (json!({ "role": "backup", "label": "van" }), "backup"),
+    ] {
+        let made = plane.admin("POST", KEYS, body).await;
+        assert_eq!((made.status.as_u16(), &made.body["role"]), (201, &json!(role)), "{made:?}");
+        let listed = plane.admin("GET", KEYS, Value::Null).await;
+        assert_eq!(listed.body["keys"][0]["role"], role);
+        let grant = plane.admit(made.body["key"].as_str().unwrap()).await;
+        assert_eq!(grant.body["role"], role);
+    }
+    for role in [json!("Backup"), json!(""), json!("standby"), json!(1)] {
+        plane.admin("POST", KEYS, json!({ "role": role })).await.is_problem(422, "role_invalid");
+    }
+}
+
+#[tokio::test]
 async fn a_revoked_key_is_refused_at_once_and_revoking_again_is_harmless() {
     let plane = Plane::start().await;
     let made = plane.admin("POST", KEYS, Value::Null).await;

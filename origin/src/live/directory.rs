@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use packager::live::LiveBroadcast;
+use schema::api::BroadcastState;
 use schema::{BroadcastId, ChannelName};
 use thiserror::Error;
 
@@ -41,6 +43,7 @@ struct Table {
 #[derive(Debug)]
 pub(crate) struct Listed {
     pub(crate) broadcast: Arc<LiveBroadcast>,
+    reconnecting: AtomicBool,
     multivariant_gzip: OnceLock<Bytes>,
 }
 
@@ -60,7 +63,8 @@ impl Directory {
     /// # Errors
     /// [`ListError::Full`]; nothing has changed then.
     pub fn list(&self, broadcast: Arc<LiveBroadcast>) -> Result<(), ListError> {
-        let listed = Arc::new(Listed { broadcast, multivariant_gzip: OnceLock::new() });
+        let listed =
+            Arc::new(Listed { broadcast, reconnecting: AtomicBool::new(false), multivariant_gzip: OnceLock::new() });
         let mut result = Ok(());
         self.table.rcu(|table| {
             let mut next = table.swept();
@@ -69,6 +73,13 @@ impl Directory {
             if result.is_ok() { Arc::new(next) } else { Arc::clone(table) }
         });
         result
+    }
+
+    /// Tells pages whether the publisher of a listed broadcast is there. Its end they learn from the playlists.
+    pub fn set_state(&self, broadcast: &BroadcastId, state: BroadcastState) {
+        if let Some(listed) = self.listed(broadcast) {
+            listed.reconnecting.store(state == BroadcastState::Reconnecting, Ordering::Relaxed);
+        }
     }
 
     /// Takes a broadcast from its channel, if it is still the current one there: the channel is
@@ -145,6 +156,11 @@ impl Table {
 }
 
 impl Listed {
+    /// True while its publisher is gone and may come back.
+    pub(crate) fn is_reconnecting(&self) -> bool {
+        self.reconnecting.load(Ordering::Relaxed)
+    }
+
     /// True once no revision can follow and the window is given up.
     fn is_gone(&self) -> bool {
         self.broadcast.renditions.iter().all(|rendition| rendition.snapshot.has_changed().is_err())

@@ -98,7 +98,7 @@ pub(crate) async fn object(origin: &Origin, place: &Place, name: &str) -> Result
 }
 
 /// Whether the channel is live.
-pub(crate) fn state(channel: &ChannelName, current: Option<&LiveBroadcast>) -> Content {
+pub(crate) fn state(channel: &ChannelName, current: Option<&Listed>) -> Content {
     Content {
         media_type: "application/json",
         lifetime: Lifetime::Moment,

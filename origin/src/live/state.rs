@@ -5,16 +5,20 @@ use packager::live::LiveBroadcast;
 use schema::{ChannelName, UnixMicros};
 use serde_json::{Value, json};
 
+use super::directory::Listed;
 use super::route::multivariant_path;
 
 /// The state of `channel`, whose current broadcast is `current`.
-pub(crate) fn of(channel: &ChannelName, current: Option<&LiveBroadcast>) -> Value {
+pub(crate) fn of(channel: &ChannelName, current: Option<&Listed>) -> Value {
     let playlist = multivariant_path(channel);
-    let Some(broadcast) = current else {
+    let Some(listed) = current else {
         return json!({ "state": "offline", "playlist": playlist });
     };
+    let broadcast = &listed.broadcast;
+    let ended = has_ended(broadcast);
     json!({
-        "state": if has_ended(broadcast) { "ended" } else { "live" },
+        "state": if ended { "ended" } else { "live" },
+        "reconnecting": !ended && listed.is_reconnecting(),
         "broadcast": broadcast.id,
         "title": broadcast.title,
         "profile": broadcast.profile,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use origin::{Directory, ListError};
 use schema::BroadcastId;
+use schema::api::BroadcastState;
 
 use crate::stage::{Stage, broadcast, problem, text};
 
@@ -76,12 +77,34 @@ fn more_broadcasts_than_the_limit_are_refused_and_change_nothing() {
 }
 
 #[tokio::test]
+async fn a_broadcast_that_waits_for_its_publisher_is_live_and_says_so() {
+    let mut stage = Stage::playing();
+    let id = stage.live.id.clone();
+    for (state, reconnecting) in [
+        (BroadcastState::Live, false),
+        (BroadcastState::Reconnecting, true),
+        (BroadcastState::Live, false),
+        (BroadcastState::Reconnecting, true),
+    ] {
+        stage.directory.set_state(&id, state);
+        let told: serde_json::Value =
+            serde_json::from_str(&text(stage.get("/live/demo/state.json").await).await).unwrap();
+        assert_eq!((&told["state"], &told["reconnecting"]), (&"live".into(), &reconnecting.into()));
+    }
+    stage.video.end();
+    stage.audio.end();
+    let told: serde_json::Value = serde_json::from_str(&text(stage.get("/live/demo/state.json").await).await).unwrap();
+    assert_eq!((&told["state"], &told["reconnecting"]), (&"ended".into(), &false.into()));
+    stage.directory.set_state(&"none".parse().unwrap(), BroadcastState::Reconnecting);
+}
+
+#[tokio::test]
 async fn the_state_of_a_channel_is_live_then_ended_then_offline() {
     let mut stage = Stage::playing();
     let state = stage.get("/live/demo/state.json").await;
     let json: serde_json::Value = serde_json::from_str(&text(state).await).unwrap();
     let expected = serde_json::json!({
-        "state": "live", "broadcast": "b1", "title": "A \"demo\"", "profile": "low",
+        "state": "live", "reconnecting": false, "broadcast": "b1", "title": "A \"demo\"", "profile": "low",
         "started_at": "2023-11-14T22:13:20.123Z", "playlist": "/live/demo/index.m3u8",
     });
     assert_eq!(json, expected);

@@ -40,9 +40,16 @@ describe('the state of a channel', () => {
       broadcast: { id: 'b1', src: '/live/demo/index.m3u8' },
       title: 'Demo',
       startedAt: new Date('2026-11-22T12:00:00Z'),
+      reconnecting: false,
     });
     expect(parseState({ state: 'live', broadcast: 'b1', playlist: 'index.m3u8' }, 'demo')).toMatchObject({ broadcast: { src: '/live/demo/index.m3u8' } });
     expect(parseState({ state: 'live', broadcast: 'b1' }, 'demo')).toMatchObject({ broadcast: { src: '/live/demo/index.m3u8' }, startedAt: null });
+  });
+
+  it('is live also while the streamer reconnects', () => {
+    const body = { state: 'live', broadcast: 'b1', reconnecting: true };
+    expect(parseState(body, 'demo')).toMatchObject({ kind: 'live', broadcast: { id: 'b1' }, reconnecting: true });
+    expect(parseState({ ...body, reconnecting: 'yes' }, 'demo')).toMatchObject({ reconnecting: false });
   });
 
   it('refuses what is no state', () => {

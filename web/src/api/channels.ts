@@ -53,16 +53,39 @@ export interface LastEnd {
   readonly reason: string;
 }
 
+/** What is on a channel. */
+export interface Live {
+  readonly broadcast: string;
+  readonly reconnecting: boolean;
+  /** The publisher's session that is on, or was last. */
+  readonly session: string | null;
+  /** That session stood by for another one. */
+  readonly isBackup: boolean;
+}
+
 /** One channel, with what only people who signed in are told. */
 export interface ChannelDetails extends Channel {
   readonly lastEnd: LastEnd | null;
+  readonly live: Live | null;
+}
+
+/** Whether the broadcast goes on with another publisher than `session`; a backup gives it back. */
+export function isTakenOver(live: Live, session: string | null): boolean {
+  return !live.reconnecting && !live.isBackup && live.session !== null && session !== null && live.session !== session;
 }
 
 /** Reads one channel; throws `TypeError` on anything that is none. */
 export function parseChannelDetails(body: unknown): ChannelDetails {
   const name = isRecord(body) ? textAt(body, 'name') : null;
   if (!isRecord(body) || name === null || !isChannelName(name)) throw new TypeError('not a channel');
-  return { name, title: textAt(body, 'title') ?? name, lastEnd: parseLastEnd(body.last_end) };
+  return { name, title: textAt(body, 'title') ?? name, lastEnd: parseLastEnd(body.last_end), live: parseLive(body.live) };
+}
+
+function parseLive(live: unknown): Live | null {
+  if (!isRecord(live)) return null;
+  const broadcast = textAt(live, 'broadcast');
+  if (broadcast === null) return null;
+  return { broadcast, reconnecting: live.state === 'reconnecting', session: textAt(live, 'session'), isBackup: live.role === 'backup' };
 }
 
 function parseLastEnd(end: unknown): LastEnd | null {

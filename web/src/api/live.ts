@@ -11,7 +11,14 @@ export interface Broadcast {
 
 /** The channel as the origin sees it. */
 export type ChannelState =
-  | { readonly kind: 'live'; readonly broadcast: Broadcast; readonly title: string | null; readonly startedAt: Date | null }
+  | {
+      readonly kind: 'live';
+      readonly broadcast: Broadcast;
+      readonly title: string | null;
+      readonly startedAt: Date | null;
+      /** The streamer lost the connection; the broadcast goes on meanwhile. */
+      readonly reconnecting: boolean;
+    }
   | { readonly kind: 'ended' | 'offline'; readonly title: string | null };
 
 export function stateUrl(channel: string): string {
@@ -32,7 +39,7 @@ export function parseState(body: unknown, channel: string): ChannelState {
     case 'live': {
       const src = playlistUrl(channel, textAt(body, 'playlist'));
       const broadcast = { id: textAt(body, 'broadcast') ?? src, src };
-      return { kind: 'live', broadcast, title, startedAt: dateAt(body, 'started_at') };
+      return { kind: 'live', broadcast, title, startedAt: dateAt(body, 'started_at'), reconnecting: body.reconnecting === true };
     }
     case 'ended':
     case 'offline':

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { fetchAccount, signIn } from './account';
-import { parseChannelDetails } from './channels';
+import { isTakenOver, parseChannelDetails } from './channels';
 import { ask, HttpError, sendJson } from './http';
 import { makePublishToken, parseKeys, parseNewKey } from './keys';
 
@@ -100,10 +100,34 @@ describe('one channel', () => {
       name: 'demo',
       title: 'demo',
       lastEnd: { broadcast: 'b1', reason: 'ended' },
+      live: null,
     });
     for (const end of [null, undefined, {}, { broadcast: 'b1', reason: null }]) {
       expect(parseChannelDetails({ name: 'demo', last_end: end }).lastEnd).toBeNull();
     }
     for (const bad of [null, {}, { name: '../x' }]) expect(() => parseChannelDetails(bad)).toThrow(TypeError);
+  });
+
+  it('tells what is on it, and by whose session', () => {
+    const live = (said: object) => parseChannelDetails({ name: 'demo', live: said }).live;
+    expect(live({ broadcast: 'b1', state: 'live', session: 's1', role: 'backup' })).toEqual({ broadcast: 'b1', reconnecting: false, session: 's1', isBackup: true });
+    expect(live({ broadcast: 'b1', state: 'reconnecting' })).toEqual({ broadcast: 'b1', reconnecting: true, session: null, isBackup: false });
+    for (const none of [null, {}, 'live']) expect(parseChannelDetails({ name: 'demo', live: none }).live).toBeNull();
+  });
+});
+
+describe('a broadcast is taken over', () => {
+  const live = { broadcast: 'b1', reconnecting: false, session: 's2', isBackup: false };
+
+  it('when another session is on', () => {
+    expect(isTakenOver(live, 's1')).toBe(true);
+    expect(isTakenOver(live, 's2')).toBe(false);
+  });
+
+  it('not while it waits, by a backup, or where a session is not known', () => {
+    expect(isTakenOver({ ...live, reconnecting: true }, 's1')).toBe(false);
+    expect(isTakenOver({ ...live, isBackup: true }, 's1')).toBe(false);
+    expect(isTakenOver({ ...live, session: null }, 's1')).toBe(false);
+    expect(isTakenOver(live, null)).toBe(false);
   });
 });

@@ -77,9 +77,9 @@ function Row({ channel }: { readonly channel: Channel }) {
 
 function Badge({ channel }: { readonly channel: string }) {
   const state = useLiveState(channel);
-  const text = { unknown: '', live: words.live, notLive: words.notLive, unreachable: words.unknown }[state];
+  const text = { unknown: '', live: words.live, reconnecting: words.reconnecting, notLive: words.notLive, unreachable: words.unknown }[state];
   return (
-    <span className={styles.badge} data-state={state}>
+    <span className={styles.badge} data-state={state} title={state === 'reconnecting' ? strings.streamerGone : undefined}>
       {text}
     </span>
   );

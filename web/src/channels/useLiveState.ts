@@ -7,7 +7,7 @@ import { fetchState } from '@/api/live';
 /** How often a channel in the list is asked for its state, in milliseconds. */
 const REFRESH_MS = 10_000;
 
-export type LiveState = 'unknown' | 'live' | 'notLive' | 'unreachable';
+export type LiveState = 'unknown' | 'live' | 'reconnecting' | 'notLive' | 'unreachable';
 
 /** Whether `channel` is live now, kept fresh while the page is visible. */
 export function useLiveState(channel: string): LiveState {
@@ -18,8 +18,9 @@ export function useLiveState(channel: string): LiveState {
     const refresh = async (): Promise<void> => {
       if (document.hidden) return;
       try {
-        const { kind } = await fetchState(channel, stop.signal);
-        setState(kind === 'live' ? 'live' : 'notLive');
+        const said = await fetchState(channel, stop.signal);
+        if (said.kind !== 'live') setState('notLive');
+        else setState(said.reconnecting ? 'reconnecting' : 'live');
       } catch {
         if (!stop.signal.aborted) setState('unreachable');
       }

@@ -65,6 +65,9 @@ export function Player({ channel }: { readonly channel: string | null }) {
         {/* Live captions are a later matter; the stream carries none. */}
         {/* eslint-disable-next-line jsx-a11y/media-has-caption */}
         <video ref={video} className={styles.video} playsInline />
+        <div role="status" className={styles.said}>
+          {phase === 'live' && view.streamerGone && <p className={styles.saidWords}>{strings.streamerGone}</p>}
+        </div>
         <Notice player={view.player} title={title} onRetry={() => session?.retry()} />
         <Offer playable={playable} view={view} shown={shown} act={act} />
         {session !== null && (

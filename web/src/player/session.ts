@@ -20,6 +20,8 @@ export interface View {
   readonly player: PlayerState;
   readonly title: string | null;
   readonly startedAt: Date | null;
+  /** The streamer lost the connection; what plays is the broadcast without them. */
+  readonly streamerGone: boolean;
   readonly levels: readonly Level[];
   readonly playingLevel: number | null;
   readonly chosenLevel: number | null;
@@ -31,6 +33,7 @@ export const initialView: View = {
   player: initialState,
   title: null,
   startedAt: null,
+  streamerGone: false,
   levels: [],
   playingLevel: null,
   chosenLevel: null,
@@ -312,10 +315,10 @@ export class Session {
   private told(channel: ChannelState): void {
     if (this.stopped.signal.aborted) return;
     if (channel.kind === 'live') {
-      this.show({ title: channel.title ?? this.view.title, startedAt: channel.startedAt });
+      this.show({ title: channel.title ?? this.view.title, startedAt: channel.startedAt, streamerGone: channel.reconnecting });
       this.dispatch({ type: 'polledLive', broadcast: channel.broadcast });
     } else {
-      this.show({ title: channel.title ?? this.view.title });
+      this.show({ title: channel.title ?? this.view.title, streamerGone: false });
       this.dispatch({ type: 'polledSilent', silence: channel.kind });
     }
   }

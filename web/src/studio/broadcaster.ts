@@ -66,6 +66,11 @@ export class Broadcaster {
     if (this.retryAtMs !== null) this.dispatch({ type: 'online' });
   }
 
+  /** The session that the connection is, by its id. */
+  session(): string | null {
+    return this.connection?.session() ?? null;
+  }
+
   /** Viewers see another publisher. */
   replaced(): void {
     this.dispatch({ type: 'lost', trouble: trouble('replaced') });

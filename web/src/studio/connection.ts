@@ -78,6 +78,11 @@ export class Connection {
     });
   }
 
+  /** The session's id, once the server has answered. */
+  session(): string | null {
+    return this.answered === null ? null : (new URL(this.answered.session).pathname.split('/').at(-1) ?? null);
+  }
+
   stats(): Promise<RTCStatsReport> {
     return this.peer.getStats();
   }

@@ -4,7 +4,7 @@
  * Shows itself to the page as immutable views.
  */
 
-import { fetchChannel } from '@/api/channels';
+import { fetchChannel, isTakenOver } from '@/api/channels';
 import { fetchState } from '@/api/live';
 
 import { Broadcaster } from './broadcaster';
@@ -216,8 +216,15 @@ export class Studio {
     if (state?.kind !== 'live' || this.view.publish.phase !== 'live') return;
     const { id } = state.broadcast;
     const { onAir } = this.view;
-    if (onAir === null && id !== this.before) this.show({ onAir: id });
-    else if (onAir !== null && id !== onAir) this.broadcaster.replaced();
+    if (onAir !== null && id !== onAir) this.broadcaster.replaced();
+    if (onAir === null && (id !== this.before || (await this.isOurs(channel, id)))) this.show({ onAir: id });
+  }
+
+  /** Whether a broadcast that was on before us goes on with our session. */
+  private async isOurs(channel: string, broadcast: string): Promise<boolean> {
+    const told = await fetchChannel(channel, this.stopped.signal).catch(() => null);
+    const ours = this.broadcaster.session();
+    return ours !== null && told?.live?.broadcast === broadcast && told.live.session === ours && this.view.publish.phase === 'live';
   }
 
   /** Notes what is on the channel now, so that what comes next is known as ours. */
@@ -233,9 +240,10 @@ export class Studio {
     if (channel === null) return null;
     const signal = AbortSignal.any([attempt, AbortSignal.timeout(DIAGNOSE_MS_MAX)]);
     const [state, told] = await Promise.all([fetchState(channel, signal), fetchChannel(channel, signal)]);
+    const { lastEnd, live } = told;
     const isOthers = (id: string): boolean => id !== onAir && id !== this.before;
     if (state.kind === 'live' && onAir !== null && isOthers(state.broadcast.id)) return trouble('replaced');
-    const { lastEnd } = told;
+    if (live !== null && live.broadcast === onAir && isTakenOver(live, this.broadcaster.session())) return trouble('replaced');
     return lastEnd !== null && lastEnd.broadcast === onAir && ORDERED.has(lastEnd.reason) ? trouble('endedByServer') : null;
   }
 

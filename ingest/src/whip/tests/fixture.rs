@@ -1,5 +1,7 @@
 //! A scripted connection, a scripted control plane, and an endpoint between them.
 
+use schema::api::{KeyRole, SecondPublisher};
+
 use super::*;
 
 pub(super) const KEY: &str = "sk_good";
@@ -223,7 +225,9 @@ fn grant(channel: &str) -> PublishGrant {
         frame_rate: None,
         last_size: None,
         grace_s: 60,
-        role: schema::api::KeyRole::Primary,
+        second_publisher: SecondPublisher::Replace,
+        role: KeyRole::Primary,
+        slate: None,
     }
 }
 

@@ -10,6 +10,7 @@ import { isOn } from '../publish';
 import type { Studio, StudioView } from '../studio';
 import { durationWords } from '../words';
 import styles from './LiveBar.module.css';
+import { useStreamerGone } from './useStreamerGone';
 
 const words = strings.studio.live;
 const troubles = strings.studio.trouble;
@@ -42,6 +43,7 @@ export function LiveBar({ studio, view }: Props) {
 function Said({ view }: { readonly view: StudioView }) {
   const { phase, trouble } = view.publish;
   const said = trouble?.said ?? null;
+  const streamerGone = useStreamerGone(view.channel, !isOn(view.publish));
   return (
     <div className={styles.said}>
       <div role="status">
@@ -52,6 +54,7 @@ function Said({ view }: { readonly view: StudioView }) {
             {said !== null && phase === 'failed' && ` ${words.said(said)}`}
           </p>
         )}
+        {streamerGone && <p className={styles.hint}>{strings.streamerGone}</p>}
       </div>
       <RetryIn at={view.retryAtMs} />
     </div>
