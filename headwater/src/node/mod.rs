@@ -198,6 +198,7 @@ impl Life {
     /// What the next report says is what the broadcast last said.
     fn report(&mut self) {
         let status = self.told.borrow_and_update().clone();
+        self.directory.set_state(&self.id, status.state);
         self.reports.update(&self.id, |report| {
             report.state = status.state;
             report.end = status.end;

@@ -24,7 +24,7 @@ const NEWS_GATHERED: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reports {
     known: Arc<Mutex<HashMap<BroadcastId, BroadcastReport>>>,
-    /// Rings when something began or ended.
+    /// Rings when a broadcast began, ended, lost its publisher or got another.
     news: Arc<Notify>,
 }
 
@@ -41,9 +41,9 @@ impl Reports {
         let Some(report) = known.get_mut(broadcast) else {
             return;
         };
-        let before = report.state;
+        let before = (report.state, report.session.clone());
         change(report);
-        if report.state == before {
+        if before == (report.state, report.session.clone()) {
             return;
         }
         if known.values().filter(|report| report.state == BroadcastState::Ended).count() > ENDED_MAX {
@@ -61,7 +61,7 @@ impl Reports {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until something began or ended.
+    /// Waits until a broadcast began, ended, lost its publisher or got another.
     async fn news(&self) {
         self.news.notified().await;
         sleep(NEWS_GATHERED).await;
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn begins_and_ends_are_told_at_once_and_together_and_other_changes_wait() {
+    async fn changes_of_state_and_session_are_told_at_once_and_together_and_others_wait() {
         let reports = Reports::default();
         let began = Instant::now();
         reports.begin(report(1));
@@ -179,6 +179,8 @@ mod tests {
         end(&reports, 1);
         reports.news().await;
         assert_eq!(began.elapsed(), NEWS_GATHERED);
+        reports.update(&report(2).broadcast, |report| report.session = "t".parse().unwrap());
+        timeout(Duration::from_secs(1), reports.news()).await.unwrap();
         reports.update(&report(2).broadcast, |report| report.source_size = None);
         end(&reports, 1);
         assert!(timeout(Duration::from_secs(60), reports.news()).await.is_err());

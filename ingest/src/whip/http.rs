@@ -21,7 +21,7 @@ use schema::{SessionId, StreamKey};
 use tokio::time::{Instant, timeout};
 
 use super::refusal::Refusal;
-use super::register::{KeyDigest, Opening};
+use super::register::{KeyDigest, Opening, Seat};
 use super::session::{self, Start};
 use super::{AdmitError, Answered, Whip};
 
@@ -113,9 +113,10 @@ async fn open(whip: &Whip, request: Request) -> Result<Response, Refusal> {
     let digest = KeyDigest::of(&key);
     let id = random_id();
     let grant = admit(whip, key, id.clone()).await?;
-    let place = whip.shared.register.reserve()?;
+    let seat = Seat { channel: grant.channel.clone(), role: grant.role };
+    let place = whip.shared.register.reserve(&seat, grant.second_publisher)?;
     let (answer, receiver) = answer(whip, &body).await?;
-    let opening = Opening { id: id.clone(), channel: grant.channel.clone(), key: digest };
+    let opening = Opening { id: id.clone(), seat, key: digest };
     let start = Start { id: id.clone(), grant, receiver, place, shared: Arc::clone(&whip.shared) };
     whip.shared.register.open(opening, |command| session::run(start, command))?;
     let headers = [(CONTENT_TYPE, SDP.to_owned()), (LOCATION, format!("/whip/sessions/{id}"))];

@@ -2,9 +2,9 @@
 //!
 //! Knows no SDP, ICE or DTLS ([`Answering`] does) and no accounts ([`Admission`] does).
 //!
-//! A channel has one live session. A second one takes it over when its first access unit exists,
-//! not before, so that a publisher that cannot connect never ends one that plays; until then both
-//! are open. A third replaces the second.
+//! A channel has one live session, and one of its backup key. A second one takes it over when its first access
+//! unit exists, not before, so that a publisher that cannot connect never ends one that plays; until then both
+//! are open. A third replaces the second. A channel may refuse second ones while media flow.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -28,6 +28,8 @@ pub(super) enum Refusal {
     Admission(#[from] AdmitError),
     #[error(transparent)]
     Offer(#[from] OfferError),
+    #[error("another publisher is on this channel, which takes no second one")]
+    ChannelTaken,
     #[error("the server is shutting down")]
     ShuttingDown,
     #[error("the server has no room for another session")]
@@ -65,6 +67,7 @@ impl Refusal {
             Self::Offer(OfferError::Unacceptable(_)) => (S::UNPROCESSABLE_ENTITY, "offer_unacceptable"),
             Self::Offer(OfferError::Codec(_)) => (S::UNPROCESSABLE_ENTITY, "codec_unsupported"),
             Self::Offer(OfferError::Internal(_)) => (S::INTERNAL_SERVER_ERROR, "internal"),
+            Self::ChannelTaken => (S::CONFLICT, "channel_taken"),
             Self::ShuttingDown => (S::SERVICE_UNAVAILABLE, "shutting_down"),
             Self::TooManySessions => (S::SERVICE_UNAVAILABLE, "sessions_too_many"),
             Self::TooOften { .. } => (S::TOO_MANY_REQUESTS, "requests_too_many"),

@@ -5,7 +5,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use schema::api::{KeyRole, SecondPublisher};
 use schema::{ChannelName, SessionEnd, SessionId, StreamKey};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -13,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 
 use super::refusal::Refusal;
+use super::session::now;
 
 /// A stream key that can be compared but not read.
 #[derive(Clone)]
@@ -31,17 +34,20 @@ impl KeyDigest {
 /// How many sessions that were closed or lost are remembered for the goodbye that may follow.
 const CLOSED_MAX: usize = 256;
 
+/// A session whose media were last noted so long ago has stalled. They are noted each second.
+const STALL: Duration = Duration::from_secs(3);
+
 /// How far a session has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// It was answered; no media yet.
     Answered,
-    /// It was handed over.
-    Live,
+    /// It was handed over; when its last media came.
+    Live { heard: Instant },
 }
 
 struct Entry {
-    channel: ChannelName,
+    seat: Seat,
     key: KeyDigest,
     stage: Stage,
     end: oneshot::Sender<SessionEnd>,
@@ -74,10 +80,17 @@ impl Drop for Place {
     }
 }
 
+/// What one session at a time has: a channel's primary or backup publisher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seat {
+    pub(super) channel: ChannelName,
+    pub(super) role: KeyRole,
+}
+
 /// Who opens a session.
 pub(super) struct Opening {
     pub(super) id: SessionId,
-    pub(super) channel: ChannelName,
+    pub(super) seat: Seat,
     pub(super) key: KeyDigest,
 }
 
@@ -90,11 +103,14 @@ impl Register {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place for a session that is about to be made.
-    pub(super) fn reserve(self: &Arc<Self>) -> Result<Place, Refusal> {
+    /// Takes a place for a session that is about to be made for `seat`, and may be refused it.
+    pub(super) fn reserve(self: &Arc<Self>, seat: &Seat, policy: SecondPublisher) -> Result<Place, Refusal> {
         let mut state = self.lock();
         if state.closing {
             return Err(Refusal::ShuttingDown);
+        }
+        if policy == SecondPublisher::Refuse && state.is_taken(seat, now()) {
+            return Err(Refusal::ChannelTaken);
         }
         if state.places >= self.places_max {
             return Err(Refusal::TooManySessions);
@@ -104,7 +120,8 @@ impl Register {
     }
 
     /// Starts the task that `run` makes of the session's command channel. Other sessions of the
-    /// channel that have no media yet are replaced at once, so that a key holds two at most.
+    /// seat that have no media yet are replaced at once, so that it holds two at most.
+
     pub(super) fn open<F>(
         &self,
         opening: Opening,
@@ -118,8 +135,8 @@ impl Register {
         if state.closing {
             return Err(Refusal::ShuttingDown);
         }
-        state.replace(&opening.channel, |entry| entry.stage == Stage::Answered);
-        let entry = Entry { channel: opening.channel, key: opening.key, stage: Stage::Answered, end };
+        state.replace(&opening.seat, |entry| entry.stage == Stage::Answered);
+        let entry = Entry { seat: opening.seat, key: opening.key, stage: Stage::Answered, end };
         state.open.insert(opening.id, entry);
         state.tasks.spawn(run(command));
         while let Some(result) = state.tasks.try_join_next() {
@@ -128,15 +145,22 @@ impl Register {
         Ok(())
     }
 
-    /// Makes `id` the live session of its channel and replaces the one before.
+    /// Makes `id` the live session of its seat and replaces the one before.
     pub(super) fn take_over(&self, id: &SessionId) {
         let mut state = self.lock();
         let Some((id, mut entry)) = state.open.remove_entry(id) else {
             return; // it was ended, and learns so next
         };
-        state.replace(&entry.channel, |_| true);
-        entry.stage = Stage::Live;
+        state.replace(&entry.seat, |_| true);
+        entry.stage = Stage::Live { heard: now() };
         state.open.insert(id, entry);
+    }
+
+    /// Takes note of when a live session's last media came.
+    pub(super) fn heard(&self, id: &SessionId, at: Instant) {
+        if let Some(Entry { stage: Stage::Live { heard }, .. }) = self.lock().open.get_mut(id) {
+            *heard = at;
+        }
     }
 
     /// Ends a session; false if there is none of this id.
@@ -207,9 +231,15 @@ impl State {
         Ok(())
     }
 
-    /// Replaces the sessions of `channel` that `which` picks.
-    fn replace(&mut self, channel: &ChannelName, which: impl Fn(&Entry) -> bool) {
-        let picked = |_: &SessionId, entry: &mut Entry| entry.channel == *channel && which(entry);
+    /// True if media flow to `seat`. A session that has stalled holds nobody up.
+    fn is_taken(&self, seat: &Seat, now: Instant) -> bool {
+        let flows = |stage: Stage| matches!(stage, Stage::Live { heard } if now - heard < STALL);
+        self.open.values().any(|entry| entry.seat == *seat && flows(entry.stage))
+    }
+
+    /// Replaces the sessions of `seat` that `which` picks.
+    fn replace(&mut self, seat: &Seat, which: impl Fn(&Entry) -> bool) {
+        let picked = |_: &SessionId, entry: &mut Entry| entry.seat == *seat && which(entry);
         for (_, entry) in self.open.extract_if(picked) {
             // An error means that the session is over already.
             let _ = entry.end.send(SessionEnd::Replaced);

@@ -222,6 +222,9 @@ impl Session {
         }
         if self.samples.is_due(now) {
             self.note_transport();
+            if let Liveness::Media(at) = self.liveness {
+                self.shared.register.heard(&self.id, at);
+            }
         }
     }
 
@@ -328,7 +331,7 @@ impl Session {
 }
 
 /// The local clock, which tests can set.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

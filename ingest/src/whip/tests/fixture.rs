@@ -204,6 +204,8 @@ impl Admission for ScriptedAdmission {
             match request.key.expose() {
                 KEY | "sk_second_key_of_demo" => Ok(grant("demo")),
                 OTHER_KEY => Ok(grant("other")),
+                "sk_backup" => Ok(PublishGrant { role: KeyRole::Backup, ..grant("demo") }),
+                "sk_alone" => Ok(PublishGrant { second_publisher: SecondPublisher::Refuse, ..grant("demo") }),
                 "sk_revoked" => Err(AdmitError::Revoked),
                 "hwp_expired" => Err(AdmitError::Expired),
                 "sk_forbidden" => Err(AdmitError::Forbidden),

@@ -281,6 +281,37 @@ async fn a_channel_holds_at_most_one_session_without_media() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backup_publisher_stands_beside_the_primary() {
+    let mut world = World::new();
+    let (_, _first, mut primary) = live(&mut world).await;
+    let (_, mut second) = world.publish_as("sk_backup", "audio video").await;
+    second.send_audio().await;
+    assert_eq!(end_of(primary.as_mut()).await, None);
+    assert_eq!(world.whip.sessions(), 2);
+    let (_, mut third) = world.publish_as("sk_backup", "audio video").await;
+    third.send_audio().await;
+    assert_eq!(end_of(primary.as_mut()).await, None);
+    assert_eq!(world.whip.sessions(), 2, "one backup took the place of the other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_takes_no_second_publisher_refuses_it_while_media_flow() {
+    let mut world = World::new();
+    let (_, mut first, mut feed) = live(&mut world).await;
+    for _ in 0..5 {
+        pass(1_000).await;
+        first.send_audio().await;
+        let refused = world.ask(post("sk_alone", "audio video")).await;
+        assert_eq!(refused.status(), StatusCode::CONFLICT);
+        assert_eq!(problem(refused).await.code, "channel_taken");
+    }
+    pass(3_000).await;
+    let (_, mut second) = world.publish_as("sk_alone", "audio video").await;
+    second.send_audio().await;
+    assert_eq!(end_of(feed.as_mut()).await, Some(SessionEnd::Replaced), "it had stalled");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_control_plane_can_end_a_session() {
     let mut world = World::new();
     let (location, _publisher, mut feed) = live(&mut world).await;
