@@ -14,17 +14,13 @@ pub(crate) fn of(channel: &ChannelName, current: Option<&LiveBroadcast>) -> Valu
         return json!({ "state": "offline", "playlist": playlist });
     };
     json!({
-        "state": if has_ended(broadcast) { "ended" } else { "live" },
+        "state": if broadcast.has_ended() { "ended" } else { "live" },
         "broadcast": broadcast.id,
         "title": broadcast.title,
         "profile": broadcast.profile,
         "started_at": rfc3339(broadcast.started_at),
         "playlist": playlist,
     })
-}
-
-fn has_ended(broadcast: &LiveBroadcast) -> bool {
-    broadcast.renditions.iter().all(|rendition| rendition.snapshot.borrow().ended)
 }
 
 /// The time as RFC 3339 in UTC, to the millisecond; `None` beyond the calendar.

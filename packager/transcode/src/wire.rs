@@ -6,7 +6,8 @@ pub use framing::{
     HEADER_BYTES_MAX, Message, PAYLOAD_BYTES_MAX, ReadError, WriteError, read, read_async, write, write_async,
 };
 
-use schema::ladder::FrameRate;
+use bytes::Bytes;
+use schema::ladder::{FrameRate, PictureSize};
 use schema::{AccessUnit, MediaTime};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ pub struct Plan {
     pub keyframe_interval: MediaTime,
     /// The audio rendition; `None` for a video-only feed.
     pub audio: Option<AudioPlan>,
+    /// The small pictures of the feed; `None` for none. Without a video rendition there are none either.
+    pub thumbnail: Option<ThumbnailPlan>,
     /// The encoder's row in the candidates table, such as `libx264`.
     pub encoder: String,
     /// The encoder's speed preset, such as `veryfast`.
@@ -56,6 +59,20 @@ pub struct AudioPlan {
     /// Bit rate, in bits per second.
     pub bitrate: u32,
 }
+
+/// Thumbnails: small JPEGs of the source's newest picture, without black bars.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThumbnailPlan {
+    /// One is made so often; the first as soon as there is a picture.
+    pub interval: MediaTime,
+    /// The most lines. The width follows the picture's shape; nothing is enlarged.
+    pub height: u32,
+    /// The quantiser of FFmpeg's `mjpeg`, from 2 (finest) to 31.
+    pub quality: u8,
+}
+
+/// The longest thumbnail, in bytes; a longer one is left out. Far above what 360 lines take.
+pub const THUMBNAIL_BYTES_MAX: usize = 512 * 1024;
 
 /// Node to worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,8 +111,19 @@ pub enum Output {
     },
     /// An input unit could not be decoded and was dropped; the picture goes on at the next keyframe.
     Discarded {
-        /// A bounded word: `corrupt`, `before_keyframe`, `late`, `unsupported`.
+        /// A bounded word: `corrupt`, `before_keyframe`, `late`, `unsupported`; `thumbnail` for a thumbnail that was
+        /// left out, which costs no unit.
         reason: String,
+    },
+    /// A thumbnail of the source.
+    Thumbnail {
+        /// The picture's time.
+        pts: MediaTime,
+        /// The thumbnail's size, in square pixels.
+        size: PictureSize,
+        /// The JPEG file, [`THUMBNAIL_BYTES_MAX`] at most.
+        #[serde(skip)]
+        data: Bytes,
     },
     /// The decoder needs a keyframe to go on.
     KeyframeWanted,

@@ -70,8 +70,11 @@ fn listen(from: impl Read, setup: &Setup) -> Result<Vec<Vec<u8>>> {
             Output::Discarded { reason } => bail!("it dropped a unit of the source: {reason}"),
             Output::Failed(error) => bail!("it gave up: {error}"),
             Output::Finished => return Ok(rungs),
-            Output::AudioConfig { .. } | Output::SourceSize { .. } | Output::KeyframeWanted | Output::Statistics(_) => {
-            }
+            Output::AudioConfig { .. }
+            | Output::SourceSize { .. }
+            | Output::Thumbnail { .. }
+            | Output::KeyframeWanted
+            | Output::Statistics(_) => {}
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The worker itself: reads the plan and access units, decodes once, and writes the coded ladder.
 //!
 //! One thread reads, decodes and scales; one encodes each video rendition; one does audio; one
-//! writes. All queues are bounded and wait when full, so a slow encoder slows the reading down and
-//! the node sees it. The worker knows no clock but the media's, and no network.
+//! makes thumbnails; one writes. The queues of the ladder are bounded and wait when full, so a slow encoder slows
+//! the reading down and the node sees it. The worker knows no clock but the media's, and no network.
 
 mod audio;
 mod decoder;
@@ -10,6 +10,7 @@ mod grid;
 mod outlet;
 mod rendition;
 mod scale;
+mod thumbnail;
 mod timeline;
 mod video;
 
@@ -211,7 +212,12 @@ impl<'scope> Stage<'scope> {
             let name = format!("encode-{}", video.rendition);
             self.threads.push(thread(scope, &name, move || rendition.run(&jobs))?);
         }
-        self.video = Some(Video::new(plan, encoders, self.outlet.clone(), self.counters));
+        let (thumbnails, work) = thumbnail::new(plan.thumbnail.as_ref(), &self.outlet);
+        if let Some(work) = work {
+            // Without the thread all thumbnails are left out, and nothing else.
+            self.threads.extend(thread(scope, "thumbnail", work).ok());
+        }
+        self.video = Some(Video::new(plan, encoders, thumbnails, self.outlet.clone(), self.counters));
         Ok(())
     }
 

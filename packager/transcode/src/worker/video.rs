@@ -14,6 +14,7 @@ use super::grid::{Grid, Placement};
 use super::outlet::Outlet;
 use super::rendition::{Job, Kind};
 use super::scale::{Scaler, Shape};
+use super::thumbnail::Thumbnails;
 use super::{Counters, WorkerError};
 use crate::ffi;
 use crate::wire::{Output, Plan, VideoPlan};
@@ -40,13 +41,20 @@ pub(super) struct Video<'a> {
     /// The newest picture of each rendition, to be repeated.
     newest: Vec<frame::Video>,
     encoders: Vec<SyncSender<Job>>,
+    thumbnails: Thumbnails,
     outlet: Outlet,
     counters: &'a Counters,
 }
 
 impl<'a> Video<'a> {
     /// The video path of `plan`, with one encoder's queue for each of its video renditions.
-    pub(super) fn new(plan: &Plan, encoders: Vec<SyncSender<Job>>, outlet: Outlet, counters: &'a Counters) -> Self {
+    pub(super) fn new(
+        plan: &Plan,
+        encoders: Vec<SyncSender<Job>>,
+        thumbnails: Thumbnails,
+        outlet: Outlet,
+        counters: &'a Counters,
+    ) -> Self {
         Self {
             decoder: None,
             sync: Sync::Waiting { asked: None },
@@ -55,6 +63,7 @@ impl<'a> Video<'a> {
             scaler: None,
             newest: Vec::new(),
             encoders,
+            thumbnails,
             outlet,
             counters,
         }
@@ -164,6 +173,7 @@ impl<'a> Video<'a> {
             self.newest = scaler.scale(picture).map_err(WorkerError::Scale)?;
         }
         self.counters.busy(began);
+        self.thumbnails.offer(picture);
         Ok(())
     }
 
