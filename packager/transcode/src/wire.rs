@@ -63,7 +63,7 @@ pub struct AudioPlan {
 /// Thumbnails: small JPEGs of the source's newest picture, without black bars.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThumbnailPlan {
-    /// One is made so often; the first as soon as there is a picture.
+    /// One is made so often: the first as soon as there is a picture, the second after half of this.
     pub interval: MediaTime,
     /// The most lines. The width follows the picture's shape; nothing is enlarged.
     pub height: u32,

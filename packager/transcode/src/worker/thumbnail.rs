@@ -32,7 +32,7 @@ pub(super) struct Thumbnails(Option<Offers>);
 
 struct Offers {
     interval: MediaTime,
-    /// When the next one is to be made; the first at once.
+    /// When the next one is to be made: the first at once, the second after half an interval.
     due: Option<MediaTime>,
     pictures: SyncSender<frame::Video>,
     outlet: Outlet,
@@ -57,7 +57,9 @@ impl Thumbnails {
         if offers.due.is_some_and(|due| pts < due) {
             return;
         }
-        offers.due = Some(pts + offers.interval);
+        // The first picture of a broadcast is often a blank one: it does not stand for a whole interval.
+        let wait = if offers.due.is_some() { offers.interval } else { MediaTime(offers.interval.0 / 2) };
+        offers.due = Some(pts + wait);
         let taken = ffi::share(picture).is_ok_and(|picture| offers.pictures.try_send(picture).is_ok());
         if !taken {
             // If nobody reads any more, the writer's own error says so.
@@ -219,7 +221,7 @@ mod tests {
         let (outlet, said) = super::super::outlet::channel();
         let plan = ThumbnailPlan { interval: MediaTime::SECOND, height: 360, quality: 5 };
         let (mut thumbnails, work) = new(Some(&plan), &outlet);
-        for millis in [0, 500, 1_000, 1_900, 2_000] {
+        for millis in [0, 400, 500, 1_400, 1_500] {
             let mut picture = frame::Video::new(ffmpeg::format::Pixel::YUV420P, 2, 2);
             picture.set_pts(Some(MediaTime::from_millis(millis).0));
             thumbnails.offer(&picture);
