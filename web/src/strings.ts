@@ -23,6 +23,7 @@ export const strings = {
     live: 'Live',
     notLive: 'Not live',
     unknown: 'Unknown',
+    picture: (title: string) => `What ${title} shows now`,
   },
 
   notFound: {
