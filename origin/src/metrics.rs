@@ -8,6 +8,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 pub(crate) enum Route {
     Multivariant,
     State,
+    Thumbnail,
     Playlist,
     Object,
     /// Preflights, other methods, and paths that name nothing of ours.
@@ -15,12 +16,14 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 5] = [Self::Multivariant, Self::State, Self::Playlist, Self::Object, Self::Other];
+    const ALL: [Self; 6] =
+        [Self::Multivariant, Self::State, Self::Thumbnail, Self::Playlist, Self::Object, Self::Other];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Multivariant => "multivariant",
             Self::State => "state",
+            Self::Thumbnail => "thumbnail",
             Self::Playlist => "playlist",
             Self::Object => "object",
             Self::Other => "other",

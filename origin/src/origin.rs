@@ -133,6 +133,10 @@ impl Origin {
             Resource::State(channel) => {
                 Target::Known(Box::new(serve::state(&channel, directory.current_listed(&channel).as_deref())))
             }
+            Resource::Thumbnail(channel) => {
+                let broadcast = directory.current(&channel).ok_or(Refusal::ChannelOffline)?;
+                Target::Known(Box::new(serve::thumbnail(&broadcast)?))
+            }
             Resource::Playlist(address) => {
                 Target::Playlist(Place::find(directory, &address)?, Directive::parse(query), Form::parse(query))
             }

@@ -26,6 +26,8 @@ pub(crate) enum Refusal {
     RenditionUnknown,
     #[error("there is no such segment, part or init section, and none is promised")]
     ObjectUnknown,
+    #[error("there is no picture of this broadcast yet")]
+    ThumbnailUnknown,
     #[error("{0}")]
     Directive(Malformed),
     #[error("{0}")]
@@ -45,7 +47,8 @@ impl Refusal {
             | Self::ChannelOffline
             | Self::BroadcastUnknown
             | Self::RenditionUnknown
-            | Self::ObjectUnknown => StatusCode::NOT_FOUND,
+            | Self::ObjectUnknown
+            | Self::ThumbnailUnknown => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::Directive(_) | Self::TooFar(_) => StatusCode::BAD_REQUEST,
@@ -63,6 +66,7 @@ impl Refusal {
             Self::BroadcastUnknown => "broadcast_unknown",
             Self::RenditionUnknown => "rendition_unknown",
             Self::ObjectUnknown => "object_unknown",
+            Self::ThumbnailUnknown => "thumbnail_unknown",
             Self::Directive(_) => "directive_malformed",
             Self::TooFar(_) => "directive_too_far",
             Self::RangeUnsatisfiable => "range_unsatisfiable",

@@ -161,6 +161,7 @@ async fn begin(start: Start, seen: Seen, cancel: CancellationToken) -> Broadcast
     let keyframe = Arc::new(tokio::sync::Notify::new());
     let zero = start.feed.zero().unwrap_or_else(|| begun_now(seen.begins));
     let begins = timing.beginning(seen.begins);
+    let slate = grant.slate.as_ref().map(|slate| slate.data.clone());
     let sessions = sources::Sessions {
         zero,
         grace: Duration::from_secs(u64::from(grant.grace_s)),
@@ -189,7 +190,7 @@ async fn begin(start: Start, seen: Seen, cancel: CancellationToken) -> Broadcast
     );
     let first = Joining { feed: start.feed, role: start.grant.role };
     let sources = sources::Sources::new(sessions, first, &seen.units);
-    let feeding = feeding::Feeding::new(sources, seen.units, begins, keyframe);
+    let feeding = feeding::Feeding::new(sources, seen.units, feeding::Beginning { at: begins, slate, keyframe });
     run::run(publisher, feeding, start.transcoding, cancel).await
 }
 

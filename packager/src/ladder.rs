@@ -1,6 +1,6 @@
 //! From a channel's wishes to the renditions that are really produced, and what they cost a viewer.
 
-use packager_transcode::wire::{AudioPlan, Plan, VideoPlan};
+use packager_transcode::wire::{AudioPlan, Plan, ThumbnailPlan, VideoPlan};
 use schema::id::RenditionName;
 use schema::ladder::{FrameRate, Ladder, LatencyProfile, PictureSize, Rung};
 use schema::{MediaTime, TrackKind};
@@ -17,6 +17,12 @@ const AUDIO_BITRATE: std::ops::RangeInclusive<u32> = 32_000..=320_000;
 /// The encoder and preset of every rendition.
 const ENCODER: &str = "libx264";
 const PRESET: &str = "veryfast";
+/// Lines of a thumbnail at most: what a channel card or a link preview shows.
+const THUMBNAIL_LINES_MAX: u32 = 360;
+/// So often a thumbnail is made. Caches keep one for as long, see the origin.
+const THUMBNAIL_INTERVAL: MediaTime = MediaTime(5 * MediaTime::PER_SECOND);
+/// Fine enough that no blocks are seen; 10 to 60 kB.
+const THUMBNAIL_QUALITY: u8 = 4;
 /// The peak rate of the rate control above the average, in percent.
 const PEAK_PERCENT: u64 = 110;
 /// The rate-control buffer, in percent of a target duration. Any window of at least half a target
@@ -163,6 +169,7 @@ pub fn plan(renditions: &[Rendition], timing: &Timing, start: MediaTime) -> Plan
         frame_rate: timing.frame_rate,
         keyframe_interval: timing.segment,
         audio: None,
+        thumbnail: None,
         encoder: ENCODER.into(),
         preset: PRESET.into(),
     };
@@ -172,6 +179,11 @@ pub fn plan(renditions: &[Rendition], timing: &Timing, start: MediaTime) -> Plan
             Media::Audio(audio) => plan.audio = Some(audio.clone()),
         }
     }
+    plan.thumbnail = (!plan.video.is_empty()).then_some(ThumbnailPlan {
+        interval: THUMBNAIL_INTERVAL,
+        height: THUMBNAIL_LINES_MAX,
+        quality: THUMBNAIL_QUALITY,
+    });
     plan
 }
 

@@ -13,8 +13,10 @@ use schema::{BroadcastId, ChannelName, Incarnation, MediaTime, TrackKind, UnixMi
 use tokio::sync::watch;
 
 mod objects;
+mod thumbnail;
 
 pub use objects::{InitSection, Name, Object, Objects, SegmentObjects};
+pub use thumbnail::Thumbnail;
 
 /// One broadcast as viewers see it. Shared, and immutable but for its `watch`es.
 #[derive(Debug)]
@@ -35,6 +37,16 @@ pub struct LiveBroadcast {
     pub renditions: Vec<LiveRendition>,
     /// The multivariant playlist; set as soon as one part of each rendition exists, never changed after.
     pub multivariant: OnceLock<Bytes>,
+    /// The newest small picture; `None` before the first, and for sound alone. The last one stays after the end.
+    pub thumbnail: watch::Receiver<Option<Thumbnail>>,
+}
+
+impl LiveBroadcast {
+    /// True once no rendition will get more media.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.renditions.iter().all(|rendition| rendition.snapshot.borrow().ended)
+    }
 }
 
 /// One rendition as viewers see it.

@@ -15,8 +15,10 @@ pub struct BroadcastMetrics {
     pub segments: IntCounterVec,
     /// Time from the encoder's last unit of a part to the playlist that lists it, in seconds.
     pub publish_lateness: Histogram,
-    /// Coded units left out, by reason.
+    /// Coded units and thumbnails left out, by reason.
     pub discarded: IntCounterVec,
+    /// Thumbnails shown to viewers.
+    pub thumbnails: IntCounter,
     /// Holes in the output's timeline.
     pub holes: IntCounter,
     /// Transcode workers that were started again after they died or hung.
@@ -39,8 +41,8 @@ const LATENESS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 
 const LAG: [f64; 10] = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0, 10.0];
 /// What may happen to a picture in a transcode worker.
 const PICTURES: [&str; 4] = ["decoded", "encoded", "repeated", "skipped"];
-/// Why a coded unit may be left out; any other word is counted as `other`.
-const REASONS: [&str; 10] = [
+/// Why a coded unit or a thumbnail may be left out; any other word is counted as `other`.
+const REASONS: [&str; 11] = [
     "corrupt",
     "before_keyframe",
     "late",
@@ -50,6 +52,7 @@ const REASONS: [&str; 10] = [
     "overlap",
     "no_configuration",
     "unwritable",
+    "thumbnail",
     "other",
 ];
 
@@ -93,7 +96,8 @@ impl BroadcastMetrics {
                 "Time from the encoder's last unit of a part to the playlist that lists it.",
                 &LATENESS,
             )?,
-            discarded: by("packager_discarded_total", "Coded units left out, by reason.", "reason")?,
+            discarded: by("packager_discarded_total", "Coded units and thumbnails left out, by reason.", "reason")?,
+            thumbnails: counter("packager_thumbnails_total", "Thumbnails shown to viewers.")?,
             holes: counter("packager_holes_total", "Holes in the output's timeline.")?,
             transcoder_restarts: counter(
                 "transcoder_restarts_total",

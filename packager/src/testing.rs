@@ -11,7 +11,7 @@ use schema::{BroadcastId, ChannelName, Incarnation, MediaTime, TrackKind, UnixMi
 use tokio::sync::watch;
 
 use crate::ladder::Bandwidth;
-use crate::live::{LiveBroadcast, LiveRendition, Snapshot};
+use crate::live::{LiveBroadcast, LiveRendition, Snapshot, Thumbnail};
 use crate::playlist::multivariant::{self, Listed};
 use crate::playlist::{self, NewPart, Report, Window};
 use crate::timing::{Timing, Tracks};
@@ -23,6 +23,7 @@ pub struct ScriptedBroadcast {
     pub live: Arc<LiveBroadcast>,
     timing: Arc<Timing>,
     tracks: Vec<Scripted>,
+    thumbnails: watch::Sender<Option<Thumbnail>>,
     msn: u64,
     part: u32,
     at: MediaTime,
@@ -64,6 +65,7 @@ impl ScriptedBroadcast {
             })
             .into_iter()
             .unzip();
+        let (thumbnails, thumbnail) = watch::channel(None);
         let live = LiveBroadcast {
             id: "b1".parse().expect("a broadcast id"),
             channel,
@@ -73,8 +75,9 @@ impl ScriptedBroadcast {
             started_at: zero,
             renditions,
             multivariant: OnceLock::new(),
+            thumbnail,
         };
-        Self { live: Arc::new(live), timing, tracks, msn, part: 0, at: MediaTime::ZERO }
+        Self { live: Arc::new(live), timing, tracks, thumbnails, msn, part: 0, at: MediaTime::ZERO }
     }
 
     /// The id of every such broadcast.
@@ -123,6 +126,17 @@ impl ScriptedBroadcast {
         while self.msn < last {
             self.part();
         }
+    }
+
+    /// Shows a thumbnail of 640 by 360 pixels whose bytes are this text.
+    pub fn thumbnail(&mut self, text: &str) {
+        let thumbnail = Thumbnail {
+            jpeg: Bytes::from(text.to_owned()),
+            size: PictureSize { width: 640, height: 360 },
+            captured_at: self.live.started_at.plus(self.at),
+            tag: format!("{}-{text}", self.live.id),
+        };
+        self.thumbnails.send_replace(Some(thumbnail));
     }
 
     /// Sets the end mark in all renditions.

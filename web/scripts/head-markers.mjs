@@ -12,8 +12,9 @@ const head = [
   '<meta property="og:type" content="video.other"/>',
   '<meta property="og:site_name" content="Headwater"/>',
   '<meta property="og:title" content="__HW_TITLE__"/>',
-  '<meta property="og:url" content="/watch/__HW_CHANNEL__"/>',
-  '<meta name="twitter:card" content="summary"/>',
+  '<meta property="og:url" content="__HW_BASE__/watch/__HW_CHANNEL__"/>',
+  '<meta name="twitter:card" content="__HW_CARD__"/>',
+  '<!--__HW_IMAGE__-->',
 ].join('');
 
 const html = await readFile(page, 'utf8');

@@ -25,6 +25,7 @@ export const strings = {
     reconnecting: 'Reconnecting',
     notLive: 'Not live',
     unknown: 'Unknown',
+    picture: (title: string) => `What ${title} shows now`,
   },
 
   notFound: {

@@ -1,6 +1,6 @@
 //! The built pages, served from the binary: which file answers which path, and with what headers.
 //!
-//! Dynamic routes are one exported placeholder each, which is filled with the title here; the
+//! Dynamic routes are one exported placeholder each, which is filled with title and preview here; the
 //! client reads the rest from the URL.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use origin::Directory;
 use rust_embed::RustEmbed;
 use schema::ChannelName;
@@ -18,6 +18,7 @@ use schema::api::Problem;
 use self::asset::Asset;
 
 mod asset;
+mod preview;
 
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/pages"]
@@ -55,8 +56,9 @@ pub(crate) fn router(directory: Directory) -> Router {
         Files::iter().filter_map(|name| Some((name.to_string(), Asset::new(Files::get(&name)?)))).collect();
     let script_hashes = assets.get(HASHES).map(|file| script_hashes(file.plain())).unwrap_or_default();
     let pages = Pages { directory, assets: Arc::new(assets), script_hashes: Arc::new(script_hashes) };
-    Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap| {
-        let answer = pages.answer(&method, uri.path(), &headers);
+    Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap, extensions: Extensions| {
+        let base = || preview::base(&uri, &headers, &extensions);
+        let answer = pages.answer(&method, uri.path(), &headers, base);
         async move { answer }
     })
 }
@@ -104,13 +106,20 @@ fn resolve(path: &str, exists: impl Fn(&str) -> bool) -> Target {
 }
 
 impl Pages {
-    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response {
+    /// `base` tells by which address the client reached us.
+    fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        base: impl FnOnce() -> Option<String>,
+    ) -> Response {
         if method != Method::GET && method != Method::HEAD {
             return not_allowed();
         }
         match resolve(path, |name| self.assets.contains_key(name)) {
             Target::File(name) => self.file(&name, StatusCode::OK, headers),
-            Target::Watch(channel) => self.watch(&channel),
+            Target::Watch(channel) => self.watch(&channel, base()),
             Target::Missing => self.file("404.html", StatusCode::NOT_FOUND, headers),
         }
     }
@@ -134,13 +143,14 @@ impl Pages {
         response
     }
 
-    /// The placeholder with the channel's title; the name stands in while the channel is not live.
-    fn watch(&self, channel: &ChannelName) -> Response {
+    /// The placeholder with the channel's title and preview; the name stands in while the channel is not live.
+    fn watch(&self, channel: &ChannelName, base: Option<String>) -> Response {
         let Some(page) = self.assets.get(WATCH_PAGE) else { return missing() };
-        let title = self.directory.current(channel).map_or_else(|| channel.to_string(), |live| live.title.clone());
-        let html = String::from_utf8_lossy(page.plain())
-            .replace(TITLE_MARK, &escape(&title))
-            .replace(CHANNEL_MARK, channel.as_str());
+        let live = self.directory.current(channel);
+        let title = live.as_ref().map_or_else(|| channel.to_string(), |live| live.title.clone());
+        let html = preview::fill(&String::from_utf8_lossy(page.plain()), base.as_deref(), live.as_deref())
+            .replace(CHANNEL_MARK, channel.as_str())
+            .replace(TITLE_MARK, &escape(&title));
         let mut response = html.into_response();
         self.describe(response.headers_mut(), WATCH_PAGE);
         response

@@ -9,6 +9,8 @@ pub(crate) enum Route {
     Multivariant,
     /// `/live/{channel}/state.json`.
     LiveState,
+    /// `/live/{channel}/thumbnail.jpg`.
+    LiveThumbnail,
     /// A media playlist.
     LivePlaylist,
     /// An init section.
@@ -33,9 +35,10 @@ pub(crate) enum Route {
 
 impl Route {
     /// All of them.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Multivariant,
         Self::LiveState,
+        Self::LiveThumbnail,
         Self::LivePlaylist,
         Self::LiveInit,
         Self::LiveSegment,
@@ -58,6 +61,7 @@ impl Route {
         match self {
             Self::Multivariant => "multivariant",
             Self::LiveState => "live_state",
+            Self::LiveThumbnail => "live_thumbnail",
             Self::LivePlaylist => "live_playlist",
             Self::LiveInit => "live_init",
             Self::LiveSegment => "live_segment",
@@ -89,6 +93,7 @@ impl Route {
             self,
             Self::Multivariant
                 | Self::LiveState
+                | Self::LiveThumbnail
                 | Self::LivePlaylist
                 | Self::LiveInit
                 | Self::LiveSegment
@@ -104,6 +109,7 @@ fn live(rest: &str) -> Route {
     match (folder.bytes().filter(|byte| *byte == b'/').count(), name) {
         (1, "index.m3u8") => Route::Multivariant,
         (1, "state.json") => Route::LiveState,
+        (1, "thumbnail.jpg") => Route::LiveThumbnail,
         (3, "index.m3u8") => Route::LivePlaylist,
         (3, _) if name.starts_with("part-") => Route::LivePart,
         (3, _) if name.starts_with("seg-") => Route::LiveSegment,
@@ -126,6 +132,8 @@ mod tests {
         for (path, route) in [
             ("/live/demo/index.m3u8", Route::Multivariant),
             ("/live/demo/state.json", Route::LiveState),
+            ("/live/demo/thumbnail.jpg", Route::LiveThumbnail),
+            ("/live/demo/b1/thumbnail.jpg", Route::LiveOther),
             ("/live/demo/b1/720p/index.m3u8", Route::LivePlaylist),
             ("/live/demo/b1/720p/init-1-0.mp4", Route::LiveInit),
             ("/live/demo/b1/720p/seg-1-2.m4s", Route::LiveSegment),

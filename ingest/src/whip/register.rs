@@ -121,7 +121,6 @@ impl Register {
 
     /// Starts the task that `run` makes of the session's command channel. Other sessions of the
     /// seat that have no media yet are replaced at once, so that it holds two at most.
-
     pub(super) fn open<F>(
         &self,
         opening: Opening,

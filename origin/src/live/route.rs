@@ -18,6 +18,8 @@ use crate::refusal::Refusal;
 const PLAYLIST: &str = "index.m3u8";
 /// The file name of a channel's state.
 const STATE: &str = "state.json";
+/// The file name of a channel's newest small picture.
+const THUMBNAIL: &str = "thumbnail.jpg";
 
 /// The path of a channel's multivariant playlist.
 pub(crate) fn multivariant_path(channel: &ChannelName) -> String {
@@ -29,6 +31,7 @@ pub(crate) fn multivariant_path(channel: &ChannelName) -> String {
 pub(crate) enum Resource<'a> {
     Multivariant(ChannelName),
     State(ChannelName),
+    Thumbnail(ChannelName),
     Playlist(Address),
     Object(Address, &'a str),
 }
@@ -51,6 +54,7 @@ impl<'a> Resource<'a> {
             return match second {
                 PLAYLIST => Some(Self::Multivariant(channel)),
                 STATE => Some(Self::State(channel)),
+                THUMBNAIL => Some(Self::Thumbnail(channel)),
                 _ => None,
             };
         };
@@ -66,6 +70,7 @@ impl<'a> Resource<'a> {
         match self {
             Self::Multivariant(_) => Route::Multivariant,
             Self::State(_) => Route::State,
+            Self::Thumbnail(_) => Route::Thumbnail,
             Self::Playlist(_) => Route::Playlist,
             Self::Object(..) => Route::Object,
         }
@@ -116,6 +121,7 @@ mod tests {
         let cases = [
             ("/live/demo/index.m3u8", Resource::Multivariant(demo.clone())),
             ("/live/demo/state.json", Resource::State(demo.clone())),
+            ("/live/demo/thumbnail.jpg", Resource::Thumbnail(demo.clone())),
             ("/live/demo/b1/720p/index.m3u8", Resource::Playlist(address())),
             ("/live/demo/b1/720p/seg-1-2.m4s", Resource::Object(address(), "seg-1-2.m4s")),
         ];
@@ -137,6 +143,8 @@ mod tests {
             "/live/demo",
             "/live/demo/",
             "/live/demo/other.m3u8",
+            "/live/demo/thumbnail.jpeg",
+            "/live/demo/b1/thumbnail.jpg",
             "/live/demo/index.m3u8/",
             "/live/demo/b1",
             "/live/demo/b1/720p",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use packager::live::{LiveBroadcast, LiveRendition, Object, Snapshot};
+use packager::live::{LiveBroadcast, LiveRendition, Object, Snapshot, Thumbnail};
 use schema::{ChannelName, TrackKind};
 use tokio::time::{Instant, timeout_at};
 
@@ -105,6 +105,18 @@ pub(crate) fn state(channel: &ChannelName, current: Option<&Listed>) -> Content 
         etag: None,
         payload: Payload::Plain(state::of(channel, current).to_string().into()),
     }
+}
+
+/// The newest small picture.
+pub(crate) fn thumbnail(broadcast: &LiveBroadcast) -> Result<Content, Refusal> {
+    let newest = broadcast.thumbnail.borrow();
+    let Thumbnail { jpeg, tag, .. } = newest.as_ref().ok_or(Refusal::ThumbnailUnknown)?;
+    Ok(Content {
+        media_type: "image/jpeg",
+        lifetime: Lifetime::Interval,
+        etag: Some(format!("\"{tag}\"")),
+        payload: Payload::Plain(jpeg.clone()),
+    })
 }
 
 /// The media type of init sections, parts and segments alike. `video/iso.segment` would fit a

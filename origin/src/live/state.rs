@@ -1,7 +1,6 @@
 //! `state.json`: whether a channel is live, for pages. Asks nobody, so it answers without a database.
 
 use chrono::{DateTime, SecondsFormat};
-use packager::live::LiveBroadcast;
 use schema::{ChannelName, UnixMicros};
 use serde_json::{Value, json};
 
@@ -15,7 +14,7 @@ pub(crate) fn of(channel: &ChannelName, current: Option<&Listed>) -> Value {
         return json!({ "state": "offline", "playlist": playlist });
     };
     let broadcast = &listed.broadcast;
-    let ended = has_ended(broadcast);
+    let ended = broadcast.has_ended();
     json!({
         "state": if ended { "ended" } else { "live" },
         "reconnecting": !ended && listed.is_reconnecting(),
@@ -25,10 +24,6 @@ pub(crate) fn of(channel: &ChannelName, current: Option<&Listed>) -> Value {
         "started_at": rfc3339(broadcast.started_at),
         "playlist": playlist,
     })
-}
-
-fn has_ended(broadcast: &LiveBroadcast) -> bool {
-    broadcast.renditions.iter().all(|rendition| rendition.snapshot.borrow().ended)
 }
 
 /// The time as RFC 3339 in UTC, to the millisecond; `None` beyond the calendar.

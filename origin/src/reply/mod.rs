@@ -24,6 +24,8 @@ use crate::refusal::Refusal;
 pub(crate) enum Lifetime {
     /// One second: playlists, states and errors.
     Moment,
+    /// Five seconds: thumbnails, of which a new one comes as often.
+    Interval,
     /// Fourteen days: the name never comes twice with other bytes.
     Immutable,
 }
@@ -32,6 +34,7 @@ impl Lifetime {
     fn cache_control(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Moment => "max-age=1",
+            Self::Interval => "public, max-age=5",
             Self::Immutable => "max-age=1209600, immutable",
         })
     }

@@ -5,4 +5,5 @@ mod delivery;
 mod directory;
 mod reload;
 mod stage;
+mod thumbnail;
 mod wire;

@@ -167,6 +167,7 @@ pub(crate) fn broadcast(channel: &str, id: &str) -> (Arc<LiveBroadcast>, [Window
         started_at: UnixMicros(1_700_000_000_123_456),
         renditions: vec![rendition(&windows[0], TrackKind::Video), rendition(&windows[1], TrackKind::Audio)],
         multivariant: OnceLock::new(),
+        thumbnail: watch::channel(None).1,
     };
     (Arc::new(broadcast), windows)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use packager_transcode::wire::Input;
 use schema::{AccessUnit, MediaTime, SessionEnd, TrackKind};
 use tokio::sync::Notify;
@@ -24,9 +25,21 @@ pub(super) struct Feeding {
     sources: Sources,
     /// What the transcoder is to be told before anything new.
     first: VecDeque<Input>,
+    /// The channel's own slate.
+    slate: Option<Bytes>,
     keyframe: Arc<Notify>,
     fed: Arc<Offered>,
     clock: Clock,
+}
+
+/// What a feeding begins with.
+pub(super) struct Beginning {
+    /// Where the output begins.
+    pub(super) at: MediaTime,
+    /// The channel's own slate: a PNG or JPEG file.
+    pub(super) slate: Option<Bytes>,
+    /// Rings when the decoder needs a keyframe.
+    pub(super) keyframe: Arc<Notify>,
 }
 
 /// What was offered to transcoders so far; the other task reads it.
@@ -105,10 +118,19 @@ pub(super) struct Stops {
 }
 
 impl Feeding {
-    /// `first` was taken from the publishers already; the output begins at `begins`.
-    pub(super) fn new(sources: Sources, first: Vec<AccessUnit>, begins: MediaTime, keyframe: Arc<Notify>) -> Self {
-        let first = first.into_iter().map(Input::Unit).collect();
-        Self { sources, first, keyframe, fed: Arc::default(), clock: Clock::new(begins, Instant::now()) }
+    /// `first` was taken from the publishers already.
+    pub(super) fn new(sources: Sources, first: Vec<AccessUnit>, start: Beginning) -> Self {
+        let Beginning { at, slate, keyframe } = start;
+        let clock = Clock::new(at, Instant::now());
+        let mut feeding = Self { sources, first: VecDeque::new(), slate, keyframe, fed: Arc::default(), clock };
+        feeding.begin_with(first);
+        feeding
+    }
+
+    /// A new transcoder is told the slate, and then these.
+    fn begin_with(&mut self, units: Vec<AccessUnit>) {
+        let slate = self.slate.clone().map(|data| Input::Slate { data });
+        self.first = slate.into_iter().chain(units.into_iter().map(Input::Unit)).collect();
     }
 
     /// What was offered to transcoders, as it grows.
@@ -118,7 +140,8 @@ impl Feeding {
 
     /// A new transcoder begins with what the last one may not have finished.
     pub(super) fn restart(&mut self) {
-        self.first = self.sources.recent().into_iter().map(Input::Unit).collect();
+        let recent = self.sources.recent();
+        self.begin_with(recent);
         self.sources.request_keyframe();
     }
 

@@ -12,8 +12,10 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+mod thumbnails;
 mod track;
 
+use self::thumbnails::Thumbnails;
 use self::track::Track;
 use super::{BroadcastEnd, BroadcastMetrics, Cause, Status, real};
 use crate::ladder::{self, Rendition};
@@ -83,6 +85,7 @@ pub struct Publisher {
     timing: Arc<Timing>,
     plan: Plan,
     tracks: Vec<Track>,
+    thumbnails: Thumbnails,
     listing: Option<Listing>,
     status: watch::Sender<Status>,
     metrics: BroadcastMetrics,
@@ -98,6 +101,7 @@ impl Publisher {
         let plan = ladder::plan(&renditions, &timing, subject.begins);
         let (tracks, listed): (Vec<Track>, Vec<LiveRendition>) =
             renditions.into_iter().map(|rendition| Track::new(rendition, &timing, &subject)).unzip();
+        let (thumbnails, thumbnail) = Thumbnails::new(&subject);
         let live = LiveBroadcast {
             id: subject.broadcast,
             channel: subject.channel,
@@ -107,12 +111,14 @@ impl Publisher {
             started_at: subject.zero.plus(subject.begins),
             renditions: listed,
             multivariant: OnceLock::new(),
+            thumbnail,
         };
         Self {
             live: Arc::new(live),
             timing,
             plan,
             tracks,
+            thumbnails,
             listing: Some(outlets.listing),
             status: outlets.status,
             metrics: outlets.metrics,
@@ -156,6 +162,10 @@ impl Publisher {
                 self.encoded(usize::from(rendition), &unit, fed, now);
             }
             Output::SourceSize { width, height } => self.source_size(PictureSize { width, height }),
+            Output::Thumbnail { pts, size, data } => {
+                self.thumbnails.show(pts, size, data);
+                self.metrics.thumbnails.inc();
+            }
             Output::Discarded { reason } => self.metrics.discard(&reason),
             Output::KeyframeWanted => self.keyframe.notify_one(),
             Output::Alive => {}

@@ -332,7 +332,7 @@ impl TranscoderInput for Encoder {
                 Input::Finish => vec![Output::Finished],
                 Input::Unit(unit) if unit.codec.kind() == TrackKind::Video => self.video(&unit),
                 Input::Unit(unit) => self.audio(&unit),
-                Input::Switch => Vec::new(),
+                Input::Slate { .. } | Input::Switch => Vec::new(),
                 Input::Clock { video, audio } => self.fill(video - PATIENCE, audio - PATIENCE),
             };
             match self.life {

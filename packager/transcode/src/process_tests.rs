@@ -12,6 +12,7 @@ fn plan() -> Plan {
         frame_rate: FrameRate::THIRTY,
         keyframe_interval: MediaTime::SECOND,
         audio: None,
+        thumbnail: None,
         encoder: "libx264".to_owned(),
         preset: "veryfast".to_owned(),
     }

@@ -6,7 +6,8 @@ pub use framing::{
     HEADER_BYTES_MAX, Message, PAYLOAD_BYTES_MAX, ReadError, WriteError, read, read_async, write, write_async,
 };
 
-use schema::ladder::FrameRate;
+use bytes::Bytes;
+use schema::ladder::{FrameRate, PictureSize};
 use schema::{AccessUnit, MediaTime};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,8 @@ pub struct Plan {
     pub keyframe_interval: MediaTime,
     /// The audio rendition; `None` for a video-only feed.
     pub audio: Option<AudioPlan>,
+    /// The small pictures of the feed; `None` for none. Without a video rendition there are none either.
+    pub thumbnail: Option<ThumbnailPlan>,
     /// The encoder's row in the candidates table, such as `libx264`.
     pub encoder: String,
     /// The encoder's speed preset, such as `veryfast`.
@@ -62,6 +65,20 @@ pub struct AudioPlan {
     pub bitrate: u32,
 }
 
+/// Thumbnails: small JPEGs of the source's newest picture, without black bars.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThumbnailPlan {
+    /// One is made so often: the first as soon as there is a picture, the second after half of this.
+    pub interval: MediaTime,
+    /// The most lines. The width follows the picture's shape; nothing is enlarged.
+    pub height: u32,
+    /// The quantiser of FFmpeg's `mjpeg`, from 2 (finest) to 31.
+    pub quality: u8,
+}
+
+/// The longest thumbnail, in bytes; a longer one is left out. Far above what 360 lines take.
+pub const THUMBNAIL_BYTES_MAX: usize = 512 * 1024;
+
 /// Node to worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
@@ -69,6 +86,12 @@ pub enum Input {
     Start(Plan),
     /// The next access unit of the feed.
     Unit(AccessUnit),
+    /// The picture to show while there is none of a publisher's; the worker's own if this cannot be decoded.
+    Slate {
+        /// A PNG or JPEG file; it travels as the payload.
+        #[serde(skip)]
+        data: Bytes,
+    },
     /// Another publisher's media follow: what was not decoded yet of the one before never will be.
     Switch,
     /// By the clock, the media that a feed would bring now have these times. What stays away for
@@ -109,8 +132,19 @@ pub enum Output {
     },
     /// An input unit could not be decoded and was dropped; the picture goes on at the next keyframe.
     Discarded {
-        /// A bounded word: `corrupt`, `before_keyframe`, `late`, `unsupported`.
+        /// A bounded word: `corrupt`, `before_keyframe`, `late`, `unsupported`; `slate` for a slate, `thumbnail` for a thumbnail that was
+        /// left out, which costs no unit.
         reason: String,
+    },
+    /// A thumbnail of the source.
+    Thumbnail {
+        /// The picture's time.
+        pts: MediaTime,
+        /// The thumbnail's size, in square pixels.
+        size: PictureSize,
+        /// The JPEG file, [`THUMBNAIL_BYTES_MAX`] at most.
+        #[serde(skip)]
+        data: Bytes,
     },
     /// The decoder needs a keyframe to go on.
     KeyframeWanted,

@@ -272,6 +272,43 @@ fn what_comes_late_but_within_patience_is_shown_and_nothing_is_made_up() {
     assert_eq!(messages.iter().filter(|message| matches!(message, Output::Discarded { .. })).count(), 0);
 }
 
+/// A grey of that brightness as a file of that kind, made by FFmpeg's encoder.
+fn grey(codec: ffmpeg::codec::Id, format: ffmpeg::format::Pixel, value: u8) -> Bytes {
+    let codec = ffmpeg::encoder::find(codec).unwrap();
+    let mut context = ffmpeg::codec::Context::new_with_codec(codec).encoder().video().unwrap();
+    context.set_width(64);
+    context.set_height(64);
+    context.set_format(format);
+    context.set_time_base((1, 25));
+    let mut encoder = context.open().unwrap();
+    let mut picture = frame::Video::new(format, 64, 64);
+    (0..picture.planes()).for_each(|plane| picture.data_mut(plane).fill(if plane == 0 { value } else { 128 }));
+    picture.set_pts(Some(0));
+    encoder.send_frame(&picture).unwrap();
+    encoder.send_eof().unwrap();
+    let mut packet = ffmpeg::Packet::empty();
+    encoder.receive_packet(&mut packet).unwrap();
+    Bytes::copy_from_slice(packet.data().unwrap())
+}
+
+#[test]
+fn a_channels_own_slate_is_shown_and_ours_where_it_cannot_be() {
+    use ffmpeg::codec::Id;
+    use ffmpeg::format::Pixel;
+    let jpeg = grey(Id::MJPEG, Pixel::YUVJ420P, 200);
+    let png = grey(Id::PNG, Pixel::GRAY8, 200);
+    let broken = Bytes::copy_from_slice(&png[..40]);
+    for (file, is_shown) in [(jpeg, true), (png, true), (broken, false), (Bytes::from_static(b"no picture"), false)] {
+        let inputs = std::iter::once(Input::Slate { data: file }).chain(clock(0, 700));
+        let (messages, result) = support::run_inputs(plan(FrameRate::THIRTY), inputs);
+        result.unwrap();
+        let luma: Vec<u64> = pictures(&rendition(&messages, 0)).iter().map(|picture| picture.2).collect();
+        // The slate is square: its bars are black.
+        assert!(luma.iter().all(|&luma| (luma > 80) == is_shown), "{luma:?}");
+        assert_eq!(discarded(&messages, "slate"), usize::from(!is_shown) * luma.len().min(1));
+    }
+}
+
 #[test]
 fn a_broadcast_without_any_picture_shows_the_slate_from_its_start() {
     let (messages, result) = support::run_inputs(plan(FrameRate::THIRTY), clock(0, 1_300));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { channelOfPath, isChannelName, parseChannelPage } from './channels';
-import { parseState } from './live';
+import { parseState, thumbnailUrl } from './live';
 
 describe('channel names', () => {
   it('are path-safe slugs, as on the server', () => {
@@ -55,5 +55,11 @@ describe('the state of a channel', () => {
   it('refuses what is no state', () => {
     expect(parseState({ state: 'offline' }, 'demo')).toEqual({ kind: 'offline', title: null });
     for (const bad of [null, [], {}, { state: 'x' }, 'live']) expect(() => parseState(bad, 'demo')).toThrow(TypeError);
+  });
+});
+
+describe('the picture of a channel', () => {
+  it('is asked for anew when its version changes', () => {
+    expect(thumbnailUrl('demo', 7)).toBe('/live/demo/thumbnail.jpg?t=7');
   });
 });

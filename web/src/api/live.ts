@@ -25,6 +25,14 @@ export function stateUrl(channel: string): string {
   return `/live/${channel}/state.json`;
 }
 
+/**
+ * The newest small picture of a live channel. `version` says nothing to the server: it makes the browser ask again, and
+ * all who ask at a time should send the same one, so that a cache in between holds one entry.
+ */
+export function thumbnailUrl(channel: string, version: number): string {
+  return `/live/${channel}/thumbnail.jpg?t=${version}`;
+}
+
 /** The multivariant playlist; `said` may be a path, or relative to the state's own URL. */
 function playlistUrl(channel: string, said: string | null): string {
   const isAbsolute = said !== null && /^(\/|https?:)/.test(said);

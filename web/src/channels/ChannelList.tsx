@@ -6,11 +6,12 @@ import { Message } from '@/shell/Message';
 import { strings } from '@/strings';
 
 import styles from './ChannelList.module.css';
+import { Thumbnail } from './Thumbnail';
 import { useChannels, type Channels } from './useChannels';
-import { useLiveState } from './useLiveState';
+import { useLiveState, type LiveState } from './useLiveState';
 
 const words = strings.landing;
-/** Rows that stand in for the list while it loads, so that the page keeps its shape. */
+/** Cards that stand in for the list while it loads, so that the page keeps its shape. */
 const PLACEHOLDERS = [0, 1, 2];
 
 /** The landing page: every channel, and whether it is live. */
@@ -35,7 +36,7 @@ function Body({ channels }: { readonly channels: Channels }) {
       {items.length > 0 && (
         <ul className={styles.list}>
           {items.map((channel) => (
-            <Row key={channel.name} channel={channel} />
+            <Card key={channel.name} channel={channel} />
           ))}
         </ul>
       )}
@@ -61,22 +62,25 @@ function Failed({ retry }: { readonly retry: () => void }) {
   );
 }
 
-function Row({ channel }: { readonly channel: Channel }) {
+function Card({ channel }: { readonly channel: Channel }) {
+  const state = useLiveState(channel.name);
   return (
     <li>
-      <a className={styles.row} href={`/watch/${channel.name}`}>
-        <span className={styles.names}>
-          <span className={styles.name}>{channel.title}</span>
-          <span className={styles.address}>{channel.name}</span>
+      <a className={styles.card} href={`/watch/${channel.name}`}>
+        <span className={styles.frame}>{(state === 'live' || state === 'reconnecting') && <Thumbnail channel={channel} />}</span>
+        <span className={styles.line}>
+          <span className={styles.names}>
+            <span className={styles.name}>{channel.title}</span>
+            <span className={styles.address}>{channel.name}</span>
+          </span>
+          <Badge state={state} />
         </span>
-        <Badge channel={channel.name} />
       </a>
     </li>
   );
 }
 
-function Badge({ channel }: { readonly channel: string }) {
-  const state = useLiveState(channel);
+function Badge({ state }: { readonly state: LiveState }) {
   const text = { unknown: '', live: words.live, reconnecting: words.reconnecting, notLive: words.notLive, unreachable: words.unknown }[state];
   return (
     <span className={styles.badge} data-state={state} title={state === 'reconnecting' ? strings.streamerGone : undefined}>
@@ -90,8 +94,11 @@ function Placeholder() {
     <div role="status">
       <span className="visuallyHidden">{words.loading}</span>
       <div className={styles.list} aria-hidden="true">
-        {PLACEHOLDERS.map((row) => (
-          <div className={styles.placeholder} key={row} />
+        {PLACEHOLDERS.map((card) => (
+          <div className={styles.placeholder} key={card}>
+            <div className={styles.frame} />
+            <div className={styles.line} />
+          </div>
         ))}
       </div>
     </div>

@@ -79,7 +79,8 @@ fn set_up(arguments: &Arguments) -> Result<Setup> {
     let (size, profile) = (arguments.size.picture(), LatencyProfile::Low);
     let renditions = ladder::renditions(&Ladder::default(), Some(size), arguments.audio, profile);
     let timing = Timing::new(profile, FrameRate::THIRTY, ladder::tracks(&renditions));
-    let plan = ladder::plan(&renditions, &timing, MediaTime::ZERO);
+    // Its peer makes no thumbnails.
+    let plan = Plan { thumbnail: None, ..ladder::plan(&renditions, &timing, MediaTime::ZERO) };
     Ok(Setup { source, renditions, plan, worker: arguments.worker.clone(), folder })
 }
 

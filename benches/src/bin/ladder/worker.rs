@@ -72,6 +72,7 @@ fn listen(from: impl Read, setup: &Setup) -> Result<Vec<Vec<u8>>> {
             Output::Finished => return Ok(rungs),
             Output::AudioConfig { .. }
             | Output::SourceSize { .. }
+            | Output::Thumbnail { .. }
             | Output::KeyframeWanted
             | Output::Alive
             | Output::Statistics(_) => {}

@@ -1,11 +1,10 @@
 //! How a message becomes bytes: `u32` header length, postcard header, `u32` payload length,
-//! payload. Lengths are big-endian; the payload is [`AccessUnit::data`], empty where a message
-//! carries no unit. Knows no process and no thread.
+//! payload. Lengths are big-endian; the payload is [`schema::AccessUnit::data`] or a thumbnail's, empty where a
+//! message carries neither. Knows no process and no thread.
 
 use std::io::{self, Read, Write};
 
 use bytes::Bytes;
-use schema::AccessUnit;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -67,41 +66,45 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// Something that travels over the seam: a header, and the bytes of its access unit, if it has one.
+/// Something that travels over the seam: a header, and the bytes of an access unit or a thumbnail, if it has one.
 pub trait Message: Serialize + DeserializeOwned {
-    /// The access unit that it carries.
-    fn unit(&self) -> Option<&AccessUnit>;
-    /// The access unit that it carries, to put the payload in.
-    fn unit_mut(&mut self) -> Option<&mut AccessUnit>;
+    /// The bytes that it carries.
+    fn payload(&self) -> Option<&Bytes>;
+    /// Where the bytes that it carries belong.
+    fn payload_mut(&mut self) -> Option<&mut Bytes>;
 }
 
 impl Message for Input {
-    fn unit(&self) -> Option<&AccessUnit> {
+    fn payload(&self) -> Option<&Bytes> {
         match self {
-            Self::Unit(unit) => Some(unit),
+            Self::Unit(unit) => Some(&unit.data),
+            Self::Slate { data } => Some(data),
             Self::Start(_) | Self::Switch | Self::Clock { .. } | Self::Finish => None,
         }
     }
 
-    fn unit_mut(&mut self) -> Option<&mut AccessUnit> {
+    fn payload_mut(&mut self) -> Option<&mut Bytes> {
         match self {
-            Self::Unit(unit) => Some(unit),
+            Self::Unit(unit) => Some(&mut unit.data),
+            Self::Slate { data } => Some(data),
             Self::Start(_) | Self::Switch | Self::Clock { .. } | Self::Finish => None,
         }
     }
 }
 
 impl Message for Output {
-    fn unit(&self) -> Option<&AccessUnit> {
+    fn payload(&self) -> Option<&Bytes> {
         match self {
-            Self::Encoded { unit, .. } => Some(unit),
+            Self::Encoded { unit, .. } => Some(&unit.data),
+            Self::Thumbnail { data, .. } => Some(data),
             _ => None,
         }
     }
 
-    fn unit_mut(&mut self) -> Option<&mut AccessUnit> {
+    fn payload_mut(&mut self) -> Option<&mut Bytes> {
         match self {
-            Self::Encoded { unit, .. } => Some(unit),
+            Self::Encoded { unit, .. } => Some(&mut unit.data),
+            Self::Thumbnail { data, .. } => Some(data),
             _ => None,
         }
     }
@@ -162,8 +165,8 @@ pub async fn read_async<M: Message>(from: &mut (impl AsyncRead + Unpin)) -> Resu
 /// Everything in [`WriteError`].
 pub fn write<M: Message>(to: &mut impl Write, message: &M) -> Result<(), WriteError> {
     to.write_all(&envelope(message)?)?;
-    if let Some(unit) = message.unit() {
-        to.write_all(&unit.data)?;
+    if let Some(payload) = message.payload() {
+        to.write_all(payload)?;
     }
     Ok(to.flush()?)
 }
@@ -174,8 +177,8 @@ pub fn write<M: Message>(to: &mut impl Write, message: &M) -> Result<(), WriteEr
 /// As [`write()`].
 pub async fn write_async<M: Message>(to: &mut (impl AsyncWrite + Unpin), message: &M) -> Result<(), WriteError> {
     to.write_all(&envelope(message)?).await?;
-    if let Some(unit) = message.unit() {
-        to.write_all(&unit.data).await?;
+    if let Some(payload) = message.payload() {
+        to.write_all(payload).await?;
     }
     Ok(to.flush().await?)
 }
@@ -183,7 +186,7 @@ pub async fn write_async<M: Message>(to: &mut (impl AsyncWrite + Unpin), message
 /// Everything of a message but its payload: both lengths and the header.
 fn envelope<M: Message>(message: &M) -> Result<Vec<u8>, WriteError> {
     let header = postcard::to_stdvec(message)?;
-    let payload = message.unit().map_or(0, |unit| unit.data.len());
+    let payload = message.payload().map_or(0, Bytes::len);
     let header_length = bounded(header.len(), HEADER_BYTES_MAX).ok_or(WriteError::HeaderTooLong(header.len()))?;
     let payload_length = bounded(payload, PAYLOAD_BYTES_MAX).ok_or(WriteError::PayloadTooLong(payload))?;
     let mut bytes = Vec::with_capacity(header.len() + 8);
@@ -218,8 +221,8 @@ fn assemble<M: Message>(header: &[u8], payload: Vec<u8>) -> Result<M, ReadError>
     if !rest.is_empty() {
         return Err(ReadError::Malformed);
     }
-    match message.unit_mut() {
-        Some(unit) => unit.data = Bytes::from(payload),
+    match message.payload_mut() {
+        Some(place) => *place = Bytes::from(payload),
         None if payload.is_empty() => {}
         None => return Err(ReadError::PayloadUnexpected(payload.len())),
     }
@@ -229,7 +232,8 @@ fn assemble<M: Message>(header: &[u8], payload: Vec<u8>) -> Result<M, ReadError>
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use schema::{Codec, MediaTime};
+    use schema::ladder::PictureSize;
+    use schema::{AccessUnit, Codec, MediaTime};
 
     use super::*;
 
@@ -248,9 +252,19 @@ mod tests {
         )
     }
 
+    fn thumbnail() -> impl Strategy<Value = Output> {
+        let data = proptest::collection::vec(any::<u8>(), 0..2000);
+        (any::<i64>(), any::<[u32; 2]>(), data).prop_map(|(pts, [width, height], data)| Output::Thumbnail {
+            pts: MediaTime(pts),
+            size: PictureSize { width, height },
+            data: data.into(),
+        })
+    }
+
     fn outputs() -> impl Strategy<Value = Vec<Output>> {
         let output = prop_oneof![
             (any::<u8>(), unit()).prop_map(|(rendition, unit)| Output::Encoded { rendition, unit }),
+            thumbnail(),
             any::<[u32; 2]>().prop_map(|[width, height]| Output::SourceSize { width, height }),
             ".{0,200}".prop_map(Output::Failed),
             Just(Output::KeyframeWanted),
@@ -330,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_without_a_unit_to_carry_it_is_refused() {
+    fn a_payload_that_nothing_carries_is_refused() {
         let mut bytes = written(&[Output::Finished]);
         let end = bytes.len();
         bytes[end - 4..].copy_from_slice(&1_u32.to_be_bytes());

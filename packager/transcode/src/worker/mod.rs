@@ -1,9 +1,9 @@
 //! The worker itself: reads the plan and access units, decodes once, and writes the coded ladder.
 //!
 //! One thread reads, decodes and scales; one encodes each video rendition; one does audio; one
-//! writes. All queues are bounded and wait when full, so a slow encoder slows the reading down and
-//! the node sees it. The worker knows no clock but the media's and the one it is told ([`Input::Clock`]),
-//! and no network.
+//! makes thumbnails; one writes. The queues of the ladder are bounded and wait when full, so a slow encoder slows
+//! the reading down and the node sees it. The worker knows no clock but the media's and the one it is told
+//! ([`Input::Clock`]), and no network.
 
 mod audio;
 mod decoder;
@@ -12,6 +12,7 @@ mod outlet;
 mod rendition;
 mod scale;
 mod slate;
+mod thumbnail;
 mod timeline;
 mod video;
 
@@ -23,6 +24,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ffmpeg_next as ffmpeg;
 use schema::{AccessUnit, Codec, MediaTime};
 use thiserror::Error;
@@ -166,6 +168,7 @@ fn feed(input: &mut impl Read, stage: &mut Stage<'_>) -> Result<(), WorkerError>
     loop {
         match wire::read(input)? {
             Some(Input::Unit(unit)) => stage.unit(unit)?,
+            Some(Input::Slate { data }) => stage.slate(data),
             Some(Input::Switch) => stage.switch()?,
             Some(Input::Clock { video, audio }) => stage.clock(video, audio)?,
             Some(Input::Start(_)) => return Err(WorkerError::Protocol("a second plan")),
@@ -230,7 +233,12 @@ impl<'scope> Stage<'scope> {
             let name = format!("encode-{}", video.rendition);
             self.threads.push(thread(scope, &name, move || rendition.run(&jobs))?);
         }
-        self.video = Some(Video::new(plan, encoders, self.outlet.clone(), self.counters));
+        let (thumbnails, work) = thumbnail::new(plan.thumbnail.as_ref(), &self.outlet);
+        if let Some(work) = work {
+            // Without the thread all thumbnails are left out, and nothing else.
+            self.threads.extend(thread(scope, "thumbnail", work).ok());
+        }
+        self.video = Some(Video::new(plan, encoders, thumbnails, self.outlet.clone(), self.counters));
         Ok(())
     }
 
@@ -242,6 +250,12 @@ impl<'scope> Stage<'scope> {
             _ => self.outlet.discarded("unsupported")?,
         }
         self.count(pts)
+    }
+
+    fn slate(&mut self, data: Bytes) {
+        if let Some(video) = &mut self.video {
+            video.set_slate(data);
+        }
     }
 
     fn switch(&mut self) -> Result<(), WorkerError> {

@@ -19,9 +19,9 @@ pub(super) struct Shape {
     pub(super) size: PictureSize,
     format: ffmpeg::format::Pixel,
     /// Width to height of one pixel.
-    pixel_aspect: (i32, i32),
-    matrix: ffmpeg::color::Space,
-    range: ffmpeg::color::Range,
+    pub(super) pixel_aspect: (i32, i32),
+    pub(super) matrix: ffmpeg::color::Space,
+    pub(super) range: ffmpeg::color::Range,
 }
 
 impl Shape {
@@ -48,8 +48,13 @@ pub(super) struct Scaler {
 impl Scaler {
     /// A graph from pictures of `shape` to those of `renditions`, largest first.
     pub(super) fn new(shape: Shape, renditions: &[VideoPlan]) -> Result<Self, ffmpeg::Error> {
+        Self::of_specification(shape, &specification(&shape, renditions), renditions.len())
+    }
+
+    /// A graph in FFmpeg's words, from `[source]` to `[out0]` and so on.
+    pub(super) fn of_specification(shape: Shape, text: &str, outputs: usize) -> Result<Self, ffmpeg::Error> {
         let mut graph = ffmpeg::filter::Graph::new();
-        let outputs: Vec<String> = (0..renditions.len()).map(|i| format!("out{i}")).collect();
+        let outputs: Vec<String> = (0..outputs).map(|i| format!("out{i}")).collect();
         graph.add(&filter("buffer")?, "source", &source_arguments(&shape)?)?;
         for output in &outputs {
             graph.add(&filter("buffersink")?, output, "")?;
@@ -58,7 +63,7 @@ impl Scaler {
         for output in &outputs {
             parser = parser.input(output, 0)?;
         }
-        parser.parse(&specification(&shape, renditions))?;
+        parser.parse(text)?;
         graph.validate()?;
         Ok(Self { shape, graph, outputs })
     }
@@ -134,22 +139,26 @@ fn first_step(shape: &Shape, width: u32, height: u32) -> String {
 
 /// Converts only what is said to be something else: pictures without a word about their colours pass as they are.
 fn colour_arguments(shape: &Shape) -> String {
-    use ffmpeg::color::{Range, Space};
     let mut text = String::new();
-    let matrix = match shape.matrix {
+    if let Some(matrix) = matrix_name(shape.matrix) {
+        text += &format!(":in_color_matrix={matrix}:out_color_matrix=bt709");
+    }
+    if shape.range == ffmpeg::color::Range::JPEG {
+        text += ":in_range=pc:out_range=tv";
+    }
+    text
+}
+
+/// The name of a matrix other than BT.709's; `None` for that one and for no word about it.
+pub(super) fn matrix_name(matrix: ffmpeg::color::Space) -> Option<&'static str> {
+    use ffmpeg::color::Space;
+    match matrix {
         Space::BT470BG | Space::SMPTE170M => Some("bt601"),
         Space::SMPTE240M => Some("smpte240m"),
         Space::FCC => Some("fcc"),
         Space::BT2020NCL | Space::BT2020CL => Some("bt2020"),
         _ => None,
-    };
-    if let Some(matrix) = matrix {
-        text += &format!(":in_color_matrix={matrix}:out_color_matrix=bt709");
     }
-    if shape.range == Range::JPEG {
-        text += ":in_range=pc:out_range=tv";
-    }
-    text
 }
 
 /// The largest even size within `into` that has the shape of `size` with pixels of that aspect.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
+use bytes::Bytes;
 use ffmpeg_next::frame;
 use schema::{AccessUnit, MediaTime};
 
@@ -15,6 +16,7 @@ use super::outlet::Outlet;
 use super::rendition::{Job, Kind};
 use super::scale::{Scaler, Shape};
 use super::slate::Slate;
+use super::thumbnail::Thumbnails;
 use super::{Counters, WorkerError};
 use crate::ffi;
 use crate::wire::{Output, Plan, SLATE_AFTER, VideoPlan};
@@ -44,13 +46,20 @@ pub(super) struct Video<'a> {
     shown: Option<MediaTime>,
     slate: Slate,
     encoders: Vec<SyncSender<Job>>,
+    thumbnails: Thumbnails,
     outlet: Outlet,
     counters: &'a Counters,
 }
 
 impl<'a> Video<'a> {
     /// The video path of `plan`, with one encoder's queue for each of its video renditions.
-    pub(super) fn new(plan: &Plan, encoders: Vec<SyncSender<Job>>, outlet: Outlet, counters: &'a Counters) -> Self {
+    pub(super) fn new(
+        plan: &Plan,
+        encoders: Vec<SyncSender<Job>>,
+        thumbnails: Thumbnails,
+        outlet: Outlet,
+        counters: &'a Counters,
+    ) -> Self {
         Self {
             decoder: None,
             sync: Sync::Waiting { asked: None },
@@ -61,6 +70,7 @@ impl<'a> Video<'a> {
             shown: None,
             slate: Slate::default(),
             encoders,
+            thumbnails,
             outlet,
             counters,
         }
@@ -101,6 +111,11 @@ impl<'a> Video<'a> {
     /// Shows something up to `time`, though no picture came.
     pub(super) fn fill_up_to(&mut self, time: MediaTime) -> Result<(), WorkerError> {
         self.grid.fill_up_to(time).try_for_each(|slot| self.repeat(slot))
+    }
+
+    /// Another picture is the slate from here on.
+    pub(super) fn set_slate(&mut self, file: Bytes) {
+        self.slate = Slate::of(file);
     }
 
     /// Another publisher's units follow: they begin with a keyframe.
@@ -160,7 +175,7 @@ impl<'a> Video<'a> {
             self.counters.repeated.fetch_add(1, Ordering::Relaxed);
             return self.hand_on(&self.newest, slot);
         }
-        let slate = self.slate.pictures(&self.plans)?;
+        let slate = self.slate.pictures(&self.plans, &self.outlet)?;
         self.counters.slate.fetch_add(1, Ordering::Relaxed);
         hand_on(slate, slot, self.grid.is_key(slot), &self.encoders)
     }
@@ -181,6 +196,7 @@ impl<'a> Video<'a> {
             self.newest = scaler.scale(picture).map_err(WorkerError::Scale)?;
         }
         self.counters.busy(began);
+        self.thumbnails.offer(picture);
         Ok(())
     }
 

@@ -38,6 +38,7 @@ pub(crate) fn plan(frame_rate: FrameRate) -> Plan {
         frame_rate,
         keyframe_interval: MediaTime::SECOND,
         audio: Some(AudioPlan { rendition: AUDIO, bitrate: 128_000 }),
+        thumbnail: None,
         encoder: "libx264".to_owned(),
         preset: "veryfast".to_owned(),
     }
