@@ -28,6 +28,9 @@ SMALL_LADDER = {
     "rungs": [{"height": 360, "bitrate": 700_000}, {"height": 180, "bitrate": 250_000}],
     "audio_bitrate": 96_000,
 }
+ONE_RUNG = {"rungs": [{"height": 180, "bitrate": 250_000}], "audio_bitrate": 96_000}
+# A publisher that a test leaves behind is not awaited for long.
+GRACE_S = 3
 # Logs of this test session, for the report of a failure.
 LOGS = []
 
@@ -174,10 +177,10 @@ class Server:
         assert answer.status < 300, f"{method} {path}: {answer.status} {answer.body[:300]!r}"
         return answer.json() if answer.body else None
 
-    def new_channel(self, profile="low", ladder=SMALL_LADDER):
+    def new_channel(self, profile="low", ladder=SMALL_LADDER, grace_s=GRACE_S):
         """A channel of its own for a test, with a key."""
         name = f"e2e-{secrets.token_hex(4)}"
-        self.api("POST", "/channels", {"name": name, "profile": profile, "ladder": ladder})
+        self.api("POST", "/channels", {"name": name, "profile": profile, "ladder": ladder, "grace_s": grace_s})
         key = self.api("POST", f"/channels/{name}/keys", {"label": "e2e"})
         return Channel(self, name, key["key"], key["id"])
 

@@ -27,20 +27,22 @@ def broadcasts(server, channel):
 
 def test_a_publisher_killed_with_9_is_followed_at_once_by_another_on_its_key(server, channel, tmp_path):
     with publishers.headwater(server.whip, channel.key) as first:
-        channel.wait_playable()
-        channel.wait_state("live")
-        old = channel.state()["broadcast"]
+        watcher = follow(channel, first, 2)
+        before = server.api("GET", f"/channels/{channel.name}")["live"]
         first.kill()
     # Nobody waits until the silence of the first is noticed.
     began = time.monotonic()
     with publishers.headwater(server.whip, channel.key) as second:
-        until(lambda: second.check_running() and channel.state()["broadcast"] != old, SILENCE_S * SLACK,
-              "the channel's broadcast is another")
+        now = until(lambda: second.check_running()
+                    and (now := server.api("GET", f"/channels/{channel.name}")["live"])["session"] != before["session"]
+                    and now, SILENCE_S * SLACK, "the broadcast has another session")
         print(f"taken over within {time.monotonic() - began:.1f} s")
-        recording = finish(follow(channel, second, 2), second)
-    judge(recording, tmp_path)
-    until(lambda: [b["end_reason"] for b in broadcasts(server, channel)][1:] == ["replaced"], END_S,
-          "the control plane knows why the first ended")
+        recording = finish(follow(channel, second, 2, watcher), second)
+    judge(recording, tmp_path, FAULTY_NETWORK)
+    assert now["broadcast"] == before["broadcast"]
+    ended = until(lambda: (all_ := broadcasts(server, channel))[0]["end_reason"] and all_, END_S,
+                  "the control plane knows of the end")
+    assert [one["end_reason"] for one in ended] == ["closed"]
 
 
 # The network

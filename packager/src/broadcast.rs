@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schema::api::{BroadcastState, PublishGrant};
-use schema::ladder::PictureSize;
-use schema::{BroadcastId, Feed, Incarnation, MediaTime, SessionEnd, UnixMicros, Zero};
-use tokio::sync::{mpsc, watch};
+use schema::ladder::{FrameRate, PictureSize};
+use schema::{AccessUnit, BroadcastId, Incarnation, MediaTime, SessionEnd, UnixMicros, Zero};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -26,12 +27,12 @@ mod transcoding;
 pub use crate::metrics::BroadcastMetrics;
 pub use crate::timing::Tracks;
 pub use publish::{Flow, Listing, Outlets, Publisher, Retained, Subject};
-pub use sources::{Joining, Word};
+pub use sources::{Joining, Publishing, Word};
 pub use transcoding::{Ends, Pending, TranscoderInput, TranscoderOutput, Transcoding, TranscodingError, WorkerProcess};
 
 use crate::ladder;
 use crate::timing::Timing;
-use look::{Looked, Seen};
+use look::Looked;
 
 /// Everything that a broadcast begins with.
 pub struct Start {
@@ -41,10 +42,6 @@ pub struct Start {
     pub broadcast: BroadcastId,
     /// Its fencing number; all names of objects carry it.
     pub incarnation: Incarnation,
-    /// Which kinds of track were negotiated. One that stays silent for the first seconds is not offered.
-    pub tracks: Tracks,
-    /// The first publisher's media. Dropped when the broadcast ends for another reason than its own.
-    pub feed: Box<dyn Feed>,
     /// Publishers that join later, and orders to end. Closed when the broadcast is over.
     pub words: mpsc::Receiver<Word>,
     /// How a transcode worker is started.
@@ -59,11 +56,57 @@ pub struct Start {
     pub metrics: BroadcastMetrics,
 }
 
-/// How a broadcast is, for reports.
+/// How a broadcast begins.
+pub enum Opening {
+    /// With a publisher. Its feed is dropped when the broadcast ends for another reason than its own.
+    Publisher {
+        /// The publisher.
+        joining: Joining,
+        /// Which kinds of track it negotiated. One that stays silent for the first seconds is not offered.
+        tracks: Tracks,
+    },
+    /// As its node left it when it stopped; the publisher is awaited.
+    Resumed {
+        /// What it is made of.
+        outline: Outline,
+        /// The discontinuity sequence number of what comes.
+        epoch: u64,
+    },
+}
+
+/// What is fixed with a broadcast's first pictures, for its whole life and that of its URLs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outline {
+    /// Which kinds of track it has.
+    pub tracks: Tracks,
+    /// The size that its ladder is planned for; `None` without pictures.
+    pub source: Option<PictureSize>,
+    /// The output frame rate.
+    pub frame_rate: FrameRate,
+    /// When media time zero was captured.
+    pub zero: UnixMicros,
+}
+
+/// How far a broadcast's playlists have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    /// The lowest media sequence number that was never listed.
+    pub next_msn: u64,
+    /// The discontinuity sequence number of what is listed last.
+    pub epoch: u64,
+}
+
+/// How a broadcast is, for reports, and for who goes on with it after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// Live or over.
+    /// Live, waiting for its publisher, or over.
     pub state: BroadcastState,
+    /// Whose media are shown, or were last.
+    pub publisher: Option<Publishing>,
+    /// Known once its first pictures are.
+    pub outline: Option<Outline>,
+    /// Known once something is listed.
+    pub reached: Option<Reached>,
     /// Why it is over.
     pub end: Option<SessionEnd>,
     /// The largest size that its source has had, once known.
@@ -72,7 +115,14 @@ pub struct Status {
 
 impl Default for Status {
     fn default() -> Self {
-        Self { state: BroadcastState::Live, end: None, source_size: None }
+        Self {
+            state: BroadcastState::Live,
+            publisher: None,
+            outline: None,
+            reached: None,
+            end: None,
+            source_size: None,
+        }
     }
 }
 
@@ -116,16 +166,19 @@ pub struct BroadcastEnd {
     pub retained: Option<Retained>,
 }
 
-/// Runs a broadcast until its session ends, `cancel` is called or its transcoder fails for good.
+/// Runs a broadcast until nobody publishes it any more, `cancel` is called or its transcoder fails for good.
 ///
 /// Cancelled, it finishes the open part and sets no end mark; it returns within a few seconds.
-pub async fn run(start: Start, cancel: CancellationToken) -> BroadcastEnd {
+pub async fn run(start: Start, opening: Opening, cancel: CancellationToken) -> BroadcastEnd {
     let metrics = start.metrics.clone();
     let status = start.status.clone();
     let (broadcast, channel) = (start.broadcast.clone(), start.grant.channel.clone());
     let _active = Active::begin(metrics);
     info!(%broadcast, %channel, "broadcast begins");
-    let end = looked_at(start, cancel).await;
+    let end = match opening {
+        Opening::Publisher { joining, tracks } => looked_at(start, joining, tracks, cancel).await,
+        Opening::Resumed { outline, epoch } => resumed(start, outline, epoch, cancel).await,
+    };
     status.send_modify(|status| {
         status.state = BroadcastState::Ended;
         status.end = Some(end.cause.session_end());
@@ -134,9 +187,9 @@ pub async fn run(start: Start, cancel: CancellationToken) -> BroadcastEnd {
     end
 }
 
-async fn looked_at(mut start: Start, cancel: CancellationToken) -> BroadcastEnd {
-    let wish = start.grant.frame_rate;
-    let seen = match look::look(start.feed.as_mut(), start.tracks, wish, &cancel).await {
+async fn looked_at(start: Start, mut first: Joining, tracks: Tracks, cancel: CancellationToken) -> BroadcastEnd {
+    let grant = &start.grant;
+    let seen = match look::look(first.feed.as_mut(), tracks, grant.frame_rate, &cancel).await {
         Looked::Seen(seen) => seen,
         Looked::Ended(cause) => {
             return BroadcastEnd { cause, next_msn: start.msn_start, retained: None };
@@ -145,25 +198,51 @@ async fn looked_at(mut start: Start, cancel: CancellationToken) -> BroadcastEnd 
     if let Some(size) = seen.size {
         start.status.send_modify(|status| status.source_size = Some(size));
     }
-    if seen.tracks != start.tracks {
-        warn!(broadcast = %start.broadcast, seen = ?seen.tracks, negotiated = ?start.tracks, "a track stays silent and is not offered");
+    if seen.tracks != tracks {
+        warn!(broadcast = %start.broadcast, seen = ?seen.tracks, negotiated = ?tracks, "a track stays silent and is not offered");
     }
-    begin(start, seen, cancel).await
+    let zero = first.feed.zero().unwrap_or_else(|| begun_now(seen.begins));
+    let outline = Outline {
+        tracks: seen.tracks,
+        source: seen.size.map(|size| ladder::source_size(size, grant.last_size)),
+        frame_rate: ladder::frame_rate(grant.frame_rate, || seen.frame_rate),
+        zero: zero.wall,
+    };
+    let first = First { publisher: Some(first), units: seen.units, zero, begins: seen.begins, epoch: 0 };
+    begin(start, outline, first, cancel).await
 }
 
-/// Plans from what was seen, and runs.
-async fn begin(start: Start, seen: Seen, cancel: CancellationToken) -> BroadcastEnd {
-    let grant = &start.grant;
-    let source = seen.size.map(|size| ladder::source_size(size, grant.last_size));
-    let renditions = ladder::renditions(&grant.ladder, source, seen.tracks.audio, grant.profile);
-    let rate = ladder::frame_rate(grant.frame_rate, || seen.frame_rate);
-    let timing = Arc::new(Timing::new(grant.profile, rate, seen.tracks));
-    let keyframe = Arc::new(tokio::sync::Notify::new());
-    let zero = start.feed.zero().unwrap_or_else(|| begun_now(seen.begins));
-    let begins = timing.beginning(seen.begins);
-    let slate = grant.slate.as_ref().map(|slate| slate.data.clone());
+/// Goes on by the clock, with the slate, until the publisher comes back.
+async fn resumed(start: Start, outline: Outline, epoch: u64, cancel: CancellationToken) -> BroadcastEnd {
+    let now = begun_now(MediaTime::ZERO);
+    let begins = MediaTime::from_micros(now.wall.0.saturating_sub(outline.zero.0).max(0));
+    let instant = now.instant.checked_sub(real(begins)).unwrap_or(now.instant);
+    let zero = Zero { instant, wall: outline.zero };
+    let first = First { publisher: None, units: Vec::new(), zero, begins, epoch };
+    begin(start, outline, first, cancel).await
+}
+
+/// What a broadcast has at its beginning.
+struct First {
+    publisher: Option<Joining>,
+    /// What was taken from its feed already.
+    units: Vec<AccessUnit>,
+    zero: Zero,
+    /// The time of the first media.
+    begins: MediaTime,
+    epoch: u64,
+}
+
+/// Plans from the outline, and runs.
+async fn begin(start: Start, outline: Outline, first: First, cancel: CancellationToken) -> BroadcastEnd {
+    let grant = start.grant;
+    let renditions = ladder::renditions(&grant.ladder, outline.source, outline.tracks.audio, grant.profile);
+    let timing = Arc::new(Timing::new(grant.profile, outline.frame_rate, outline.tracks));
+    let keyframe = Arc::new(Notify::new());
+    let begins = timing.beginning(first.begins);
+    start.status.send_modify(|status| status.outline = Some(outline));
     let sessions = sources::Sessions {
-        zero,
+        zero: first.zero,
         grace: Duration::from_secs(u64::from(grant.grace_s)),
         words: start.words,
         status: start.status.clone(),
@@ -171,13 +250,14 @@ async fn begin(start: Start, seen: Seen, cancel: CancellationToken) -> Broadcast
     let publisher = Publisher::new(
         publish::Subject {
             broadcast: start.broadcast,
-            channel: grant.channel.clone(),
-            title: grant.title.clone(),
+            channel: grant.channel,
+            title: grant.title,
             profile: grant.profile,
             incarnation: start.incarnation,
-            zero: zero.wall,
+            zero: first.zero.wall,
             begins,
             msn_start: start.msn_start,
+            epoch: first.epoch,
         },
         renditions,
         timing,
@@ -188,9 +268,9 @@ async fn begin(start: Start, seen: Seen, cancel: CancellationToken) -> Broadcast
             keyframe: Arc::clone(&keyframe),
         },
     );
-    let first = Joining { feed: start.feed, role: start.grant.role };
-    let sources = sources::Sources::new(sessions, first, &seen.units);
-    let feeding = feeding::Feeding::new(sources, seen.units, feeding::Beginning { at: begins, slate, keyframe });
+    let sources = sources::Sources::new(sessions, first.publisher, &first.units);
+    let slate = grant.slate.map(|slate| slate.data);
+    let feeding = feeding::Feeding::new(sources, first.units, feeding::Beginning { at: begins, slate, keyframe });
     run::run(publisher, feeding, start.transcoding, cancel).await
 }
 

@@ -40,9 +40,9 @@ const LATENESS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 
 /// Lag buckets, in seconds: from a frame or two up to where viewers stall.
 const LAG: [f64; 10] = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0, 10.0];
 /// What may happen to a picture in a transcode worker.
-const PICTURES: [&str; 4] = ["decoded", "encoded", "repeated", "skipped"];
+const PICTURES: [&str; 5] = ["decoded", "encoded", "repeated", "skipped", "slate"];
 /// Why a coded unit or a thumbnail may be left out; any other word is counted as `other`.
-const REASONS: [&str; 11] = [
+const REASONS: [&str; 12] = [
     "corrupt",
     "before_keyframe",
     "late",
@@ -53,6 +53,7 @@ const REASONS: [&str; 11] = [
     "no_configuration",
     "unwritable",
     "thumbnail",
+    "slate",
     "other",
 ];
 
@@ -111,7 +112,7 @@ impl BroadcastMetrics {
             transcoder_media: sum("transcoder_media_seconds_total", "Media that transcode workers worked through.")?,
             transcoder_pictures: by(
                 "transcoder_pictures_total",
-                "Pictures that transcode workers decoded, encoded, repeated or skipped.",
+                "Pictures that transcode workers decoded, encoded, repeated, skipped or replaced by the slate.",
                 "picture",
             )?,
             transcoder_lag: seconds(

@@ -5,6 +5,7 @@
 
 use schema::ladder::{FrameRate, LatencyProfile};
 use schema::{Codec, MediaTime, TrackKind};
+use serde::{Deserialize, Serialize};
 
 /// A unit that ends this close before an instant reaches it: half the smallest clock tick that
 /// anybody rounds to, and far below any frame.
@@ -25,7 +26,7 @@ const SKIP_TARGET_DURATIONS: i64 = 6;
 const CHUNK_WITHOUT_PARTS: MediaTime = MediaTime::SECOND;
 
 /// Which kinds of track a broadcast has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracks {
     /// Pictures.
     pub video: bool,

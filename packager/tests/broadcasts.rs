@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use packager::broadcast::{self, BroadcastEnd, BroadcastMetrics, Cause, Joining, Start, Status, Tracks, Word};
+use packager::broadcast::{
+    self, BroadcastEnd, BroadcastMetrics, Cause, Joining, Opening, Outline, Publishing, Start, Status, Tracks, Word,
+};
 use packager::live::LiveBroadcast;
 use prometheus::Registry;
 use schema::api::{BroadcastState, KeyRole, PublishGrant, SecondPublisher};
-use schema::ladder::{Ladder, LatencyProfile, PictureSize};
-use schema::{Feed, Incarnation, MediaTime, SessionEnd};
+use schema::ladder::{FrameRate, Ladder, LatencyProfile, PictureSize};
+use schema::{Feed, Incarnation, MediaTime, SessionEnd, UnixMicros};
 use support::{Life, OpenFeed, PacedFeed, ReadyFeed, Script, open_feed, publisher, vp8};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -24,6 +26,7 @@ const BOTH: Tracks = Tracks { video: true, audio: true };
 
 struct Setup {
     start: Start,
+    opening: Opening,
     listed: oneshot::Receiver<Arc<LiveBroadcast>>,
     status: watch::Receiver<Status>,
     metrics: BroadcastMetrics,
@@ -51,8 +54,6 @@ fn setup(feed: impl Feed + 'static, script: &Script) -> Setup {
         },
         broadcast: "b1".parse().unwrap(),
         incarnation: Incarnation(3),
-        tracks: BOTH,
-        feed: Box::new(feed),
         words: told,
         transcoding: Arc::new(script.clone()),
         msn_start: 40,
@@ -62,11 +63,25 @@ fn setup(feed: impl Feed + 'static, script: &Script) -> Setup {
         status: sender,
         metrics: metrics.clone(),
     };
-    Setup { start, listed, status, metrics, words }
+    let opening = Opening::Publisher { joining: joins(feed, KeyRole::Primary), tracks: BOTH };
+    Setup { start, opening, listed, status, metrics, words }
 }
 
-async fn run(start: Start) -> BroadcastEnd {
-    broadcast::run(start, CancellationToken::new()).await
+impl Setup {
+    fn negotiated(&mut self, wanted: Tracks) {
+        if let Opening::Publisher { tracks, .. } = &mut self.opening {
+            *tracks = wanted;
+        }
+    }
+}
+
+async fn run(start: Start, opening: Opening) -> BroadcastEnd {
+    broadcast::run(start, opening, CancellationToken::new()).await
+}
+
+fn joins(feed: impl Feed + 'static, role: KeyRole) -> Joining {
+    let publishing = Publishing { session: "s1".parse().unwrap(), key_id: "k1".into() };
+    Joining { feed: Box::new(feed), role, publishing }
 }
 
 fn playlist(live: &LiveBroadcast, name: &str) -> String {
@@ -82,7 +97,7 @@ fn names(live: &LiveBroadcast) -> Vec<&str> {
 async fn a_broadcast_is_listed_played_and_ended_in_all_renditions() {
     let script = Script::new([Life::Well]);
     let mut setup = setup(ReadyFeed::new(publisher(20), Some(SessionEnd::Closed)), &script);
-    let end = run(setup.start).await;
+    let end = run(setup.start, setup.opening).await;
     let live = setup.listed.try_recv().unwrap();
     assert_eq!(end.cause, Cause::Session(SessionEnd::Closed));
     assert_eq!(names(&live), ["720p", "480p", "360p", "audio"], "a source of 240 lines may grow to 720");
@@ -104,7 +119,7 @@ async fn a_broadcast_is_listed_played_and_ended_in_all_renditions() {
 async fn the_window_of_an_ended_broadcast_stays_for_its_retention_and_then_goes() {
     let script = Script::new([Life::Well]);
     let mut setup = setup(ReadyFeed::new(publisher(20), Some(SessionEnd::Closed)), &script);
-    let end = run(setup.start).await;
+    let end = run(setup.start, setup.opening).await;
     let live = setup.listed.try_recv().unwrap();
     let retained = end.retained.unwrap();
     assert!(retained.retention() >= Duration::from_secs(22), "{:?}", retained.retention());
@@ -122,7 +137,7 @@ async fn a_dead_worker_costs_a_discontinuity_and_a_keyframe_is_asked_for() {
     let feed = ReadyFeed::new(publisher(30), Some(SessionEnd::Closed));
     let keyframes = Arc::clone(&feed.keyframes);
     let mut setup = setup(feed, &script);
-    let end = run(setup.start).await;
+    let end = run(setup.start, setup.opening).await;
     let live = setup.listed.try_recv().unwrap();
     assert_eq!(end.cause, Cause::Session(SessionEnd::Closed));
     for rendition in &live.renditions {
@@ -143,7 +158,7 @@ async fn a_worker_that_hangs_is_replaced() {
     let feed = PacedFeed::new(ReadyFeed::new(publisher(30), None));
     let mut setup = setup(feed, &script);
     let cancel = CancellationToken::new();
-    let running = broadcast::run(setup.start, cancel.clone());
+    let running = broadcast::run(setup.start, setup.opening, cancel.clone());
     let (end, ()) = tokio::join!(running, async {
         sleep(Duration::from_secs(20)).await;
         cancel.cancel();
@@ -158,7 +173,7 @@ async fn a_worker_that_cannot_be_kept_alive_ends_the_broadcast_after_five_restar
     let script = Script::new([Life::Refused]);
     let setup = setup(ReadyFeed::new(publisher(5), None), &script);
     let began = Instant::now();
-    let end = run(setup.start).await;
+    let end = run(setup.start, setup.opening).await;
     assert_eq!(end.cause, Cause::TranscoderFailed);
     assert_eq!(script.plans.lock().unwrap().len(), 6);
     assert!(began.elapsed() >= Duration::from_millis(3_750));
@@ -172,7 +187,7 @@ async fn a_shutdown_finishes_the_open_part_and_sets_no_end_mark() {
     let script = Script::new([Life::Well]);
     let mut setup = setup(ReadyFeed::new(publisher(9), None), &script);
     let cancel = CancellationToken::new();
-    let (end, live) = tokio::join!(broadcast::run(setup.start, cancel.clone()), async {
+    let (end, live) = tokio::join!(broadcast::run(setup.start, setup.opening, cancel.clone()), async {
         let live = (&mut setup.listed).await.unwrap();
         let mut newest = live.renditions[0].snapshot.clone();
         newest.wait_for(|snapshot| snapshot.next_msn == 44 && snapshot.open_parts >= 2).await.unwrap();
@@ -193,7 +208,7 @@ async fn a_negotiated_track_that_stays_silent_is_not_offered() {
     let units = publisher(10).into_iter().filter(|unit| unit.codec == schema::Codec::H264).collect();
     let mut setup = setup(ReadyFeed::new(units, None), &script);
     let cancel = CancellationToken::new();
-    let (_, live) = tokio::join!(broadcast::run(setup.start, cancel.clone()), async {
+    let (_, live) = tokio::join!(broadcast::run(setup.start, setup.opening, cancel.clone()), async {
         let live = (&mut setup.listed).await.unwrap();
         cancel.cancel();
         live
@@ -207,7 +222,7 @@ async fn a_browser_that_begins_at_180_lines_gets_a_ladder_of_720() {
     let picture = |index: i64| vp8(MediaTime::from_ticks(index, 30), (320, 180), index % 60 == 0);
     let feed = ReadyFeed::new((0..300).map(picture).collect(), Some(SessionEnd::Closed));
     let mut setup = setup(feed, &script);
-    run(setup.start).await;
+    run(setup.start, setup.opening).await;
     let live = setup.listed.try_recv().unwrap();
     assert_eq!(names(&live), ["720p", "480p", "360p"]);
     assert_eq!(setup.status.borrow().source_size, Some(PictureSize { width: 320, height: 180 }));
@@ -223,7 +238,7 @@ async fn the_largest_of_the_first_key_frames_counts_and_a_known_size_is_not_exce
     let feed = ReadyFeed::new((0..300).map(picture).collect(), Some(SessionEnd::Closed));
     let mut setup = setup(feed, &script);
     setup.start.grant.last_size = Some(PictureSize { width: 640, height: 360 });
-    run(setup.start).await;
+    run(setup.start, setup.opening).await;
     assert_eq!(names(&setup.listed.try_recv().unwrap())[0], "1080p");
 }
 
@@ -234,8 +249,8 @@ async fn sound_alone_is_listed_and_played() {
     for tracks in [Tracks { video: false, audio: true }, BOTH] {
         let feed = PacedFeed::new(ReadyFeed::new(sounds.clone(), Some(SessionEnd::Closed)));
         let mut setup = setup(feed, &script);
-        setup.start.tracks = tracks;
-        let end = run(setup.start).await;
+        setup.negotiated(tracks);
+        let end = run(setup.start, setup.opening).await;
         let live = setup.listed.try_recv().unwrap();
         assert_eq!(names(&live), ["audio"]);
         let text = playlist(&live, "audio");
@@ -252,8 +267,8 @@ async fn pictures_alone_are_listed_and_played() {
     let pictures: Vec<_> = publisher(10).into_iter().filter(|unit| unit.codec == schema::Codec::H264).collect();
     let feed = PacedFeed::new(ReadyFeed::new(pictures, Some(SessionEnd::Closed)));
     let mut setup = setup(feed, &script);
-    setup.start.tracks = Tracks { video: true, audio: false };
-    let end = run(setup.start).await;
+    setup.negotiated(Tracks { video: true, audio: false });
+    let end = run(setup.start, setup.opening).await;
     let live = setup.listed.try_recv().unwrap();
     assert_eq!(names(&live), ["720p", "480p", "360p"]);
     for name in names(&live) {
@@ -267,7 +282,7 @@ async fn pictures_alone_are_listed_and_played() {
 async fn a_session_without_media_ends_without_a_listing() {
     let script = Script::new([Life::Well]);
     let mut setup = setup(ReadyFeed::new(Vec::new(), Some(SessionEnd::Silent)), &script);
-    let end = run(setup.start).await;
+    let end = run(setup.start, setup.opening).await;
     assert_eq!((end.cause, end.next_msn), (Cause::Session(SessionEnd::Silent), 40));
     assert!(end.retained.is_none() && setup.listed.try_recv().is_err());
     assert!(script.plans.lock().unwrap().is_empty());
@@ -282,7 +297,7 @@ async fn while_no_keyframe_comes_it_is_asked_for_twice_a_second() {
     let keyframes = Arc::clone(&feed.keyframes);
     let mut setup = setup(feed, &script);
     let cancel = CancellationToken::new();
-    let (_, ()) = tokio::join!(broadcast::run(setup.start, cancel.clone()), async {
+    let (_, ()) = tokio::join!(broadcast::run(setup.start, setup.opening, cancel.clone()), async {
         sleep(Duration::from_millis(2_050)).await;
         let asked = keyframes.load(Ordering::SeqCst);
         assert!((4..=6).contains(&asked), "{asked}");
@@ -292,7 +307,7 @@ async fn while_no_keyframe_comes_it_is_asked_for_twice_a_second() {
 }
 
 fn joining(feed: OpenFeed, role: KeyRole) -> Word {
-    Word::Join(Joining { feed: Box::new(feed), role })
+    Word::Join(joins(feed, role))
 }
 
 /// The dates of all listed segments and parts follow each other without a jump, and nothing begins anew.
@@ -316,7 +331,7 @@ async fn a_publisher_that_is_lost_and_comes_back_goes_on_in_the_same_playlist() 
     let mut setup = setup(feed, &Script::new([Life::Well]));
     let mut status = setup.status.clone();
     let mut running = JoinSet::new();
-    running.spawn(run(setup.start));
+    running.spawn(run(setup.start, setup.opening));
     first.publish(Duration::from_secs(6)).await;
     let live = setup.listed.try_recv().unwrap();
     let lost = Instant::now();
@@ -351,7 +366,7 @@ async fn after_the_grace_the_broadcast_ends_and_a_goodbye_or_an_order_ends_it_at
         let (publisher, feed) = open_feed();
         let mut setup = setup(feed, &Script::new([Life::Well]));
         let mut running = JoinSet::new();
-        running.spawn(run(setup.start));
+        running.spawn(run(setup.start, setup.opening));
         publisher.publish(Duration::from_secs(6)).await;
         let live = setup.listed.try_recv().unwrap();
         let left = Instant::now();
@@ -372,7 +387,7 @@ async fn a_second_publisher_takes_the_place_of_the_first() {
     let (first, feed) = open_feed();
     let mut setup = setup(feed, &Script::new([Life::Well]));
     let mut running = JoinSet::new();
-    running.spawn(run(setup.start));
+    running.spawn(run(setup.start, setup.opening));
     first.publish(Duration::from_secs(6)).await;
     let (second, feed) = open_feed();
     assert!(setup.words.send(joining(feed, KeyRole::Primary)).await.is_ok());
@@ -391,7 +406,7 @@ async fn the_backup_stands_in_for_a_primary_that_stalls_and_gives_back_when_it_i
     let setup = setup(feed, &Script::new([Life::Well]));
     let mut listed = setup.listed;
     let mut running = JoinSet::new();
-    running.spawn(run(setup.start));
+    running.spawn(run(setup.start, setup.opening));
     let (backup, backup_feed) = open_feed();
     let backup_asked = Arc::clone(&backup_feed.keyframes);
     let began = Instant::now();
@@ -427,4 +442,64 @@ async fn the_backup_stands_in_for_a_primary_that_stalls_and_gives_back_when_it_i
     backup.end(SessionEnd::Closed);
     running.join_next().await.unwrap().unwrap();
     is_seamless(&listed.try_recv().unwrap());
+}
+
+fn hour_ago() -> UnixMicros {
+    let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
+    UnixMicros(i64::try_from(wall).unwrap() - 3_600_000_000)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_that_its_node_left_goes_on_above_what_was_listed_and_awaits_its_publisher() {
+    let (publisher, feed) = open_feed();
+    let mut setup = setup(feed, &Script::new([Life::Slate]));
+    let Opening::Publisher { joining: first, .. } = setup.opening else { unreachable!() };
+    let outline = Outline {
+        tracks: BOTH,
+        source: Some(PictureSize { width: 640, height: 360 }),
+        frame_rate: FrameRate::THIRTY,
+        zero: hour_ago(),
+    };
+    let mut running = JoinSet::new();
+    running.spawn(run(setup.start, Opening::Resumed { outline: outline.clone(), epoch: 4 }));
+    let live = (&mut setup.listed).await.unwrap();
+    assert_eq!(names(&live), ["360p", "audio"]);
+    assert_eq!(setup.status.borrow().state, BroadcastState::Reconnecting);
+    sleep(Duration::from_secs(9)).await;
+    assert!(setup.words.send(Word::Join(first)).await.is_ok());
+    publisher.publish(Duration::from_secs(6)).await;
+    assert_eq!(setup.status.borrow().state, BroadcastState::Live);
+    let status = setup.status.borrow().clone();
+    assert_eq!(status.outline, Some(outline));
+    let text = playlist(&live, "360p");
+    assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:40\n#EXT-X-DISCONTINUITY-SEQUENCE:4\n"), "{text}");
+    publisher.end(SessionEnd::Closed);
+    let end = running.join_next().await.unwrap().unwrap();
+    let reached = setup.status.borrow().reached.unwrap();
+    assert_eq!((reached.epoch, reached.next_msn), (4, end.next_msn));
+    is_seamless(&live);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_that_its_node_left_ends_after_the_grace_or_by_an_order() {
+    for (order, seconds) in [(None, 60), (Some(SessionEnd::KeyRevoked), 5)] {
+        let (_publisher, feed) = open_feed();
+        let setup = setup(feed, &Script::new([Life::Slate]));
+        let outline = Outline {
+            tracks: BOTH,
+            source: Some(PictureSize { width: 640, height: 360 }),
+            frame_rate: FrameRate::THIRTY,
+            zero: hour_ago(),
+        };
+        let began = Instant::now();
+        let mut running = JoinSet::new();
+        running.spawn(run(setup.start, Opening::Resumed { outline, epoch: 1 }));
+        sleep(Duration::from_secs(5)).await;
+        if let Some(order) = order {
+            assert!(setup.words.send(Word::End(order)).await.is_ok());
+        }
+        let end = running.join_next().await.unwrap().unwrap();
+        assert_eq!(end.cause, Cause::Session(order.unwrap_or(SessionEnd::Lost)));
+        assert_eq!(began.elapsed().as_secs(), seconds);
+    }
 }

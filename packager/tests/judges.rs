@@ -106,6 +106,7 @@ fn packaged(rate: FrameRate, video: &[Bytes], audio: &[Bytes], specific: Vec<u8>
         zero: UnixMicros(1_800_000_000_000_000),
         begins: MediaTime::ZERO,
         msn_start: 0,
+        epoch: 0,
     };
     let outlets = Outlets {
         listing: Box::new(|_| {}),

@@ -50,6 +50,7 @@ impl Run {
             zero: UnixMicros(1_800_000_000_000_000),
             begins,
             msn_start: 100,
+            epoch: 0,
         };
         let outlets = Outlets {
             listing: Box::new(move |live| sink.lock().unwrap().push(live)),

@@ -30,6 +30,7 @@ fn publisher(tracks: Tracks) -> (Publisher, BroadcastMetrics) {
         zero: UnixMicros(1_000_000),
         begins: MediaTime::ZERO,
         msn_start: 40,
+        epoch: 0,
     };
     let outlets = Outlets {
         listing: Box::new(|_| {}),

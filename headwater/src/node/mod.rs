@@ -2,27 +2,32 @@
 //! the broadcast that it left.
 
 mod incarnation;
+mod life;
 pub(crate) mod reporter;
+mod shelf;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ingest::whip::Arrival;
 use origin::Directory;
 use packager::broadcast::{
-    self, BroadcastEnd, BroadcastMetrics, Joining, Listing, Start, Status, Tracks, Transcoding, Word, WorkerProcess,
+    BroadcastMetrics, Joining, Listing, Opening, Publishing, Start, Status, Tracks, Transcoding, Word, WorkerProcess,
 };
 use packager_transcode::process::WorkerCommand;
 use prometheus::Registry;
-use schema::api::{BroadcastReport, BroadcastState, Protocol};
-use schema::{BroadcastId, ChannelName, Codec, Incarnation, SessionEnd, SessionId, TrackKind};
+use schema::api::{BroadcastReport, BroadcastState, KeyRole, Protocol, PublishGrant};
+use schema::{BroadcastId, ChannelName, Incarnation, SessionEnd, SessionId, UnixMicros};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::incarnation::Incarnations;
+use self::life::Life;
 use self::reporter::Reports;
+use self::shelf::{Saved, Shelf};
 use crate::config::{Config, TranscodeMode};
 use crate::exit::Exit;
 
@@ -37,6 +42,9 @@ pub(crate) struct Node {
     metrics: BroadcastMetrics,
     transcoding: Arc<dyn Transcoding>,
     running: HashMap<ChannelName, Running>,
+    shelf: Shelf,
+    /// Broadcasts that an earlier run left, until they are taken up.
+    left: Vec<(Saved, Incarnation)>,
     orders: mpsc::Receiver<Order>,
 }
 
@@ -50,17 +58,17 @@ pub(crate) struct Order {
 
 /// A broadcast that publishers can join.
 struct Running {
-    broadcast: BroadcastId,
-    /// Its last session.
-    session: SessionId,
+    /// The last session of each role.
+    sessions: HashMap<KeyRole, SessionId>,
     words: mpsc::Sender<Word>,
 }
 
 impl Node {
-    /// A node that lists its broadcasts in `directory` and tells of them in `reports`.
+    /// A node that lists its broadcasts in `directory` and tells of them in `reports`, of those first that an
+    /// earlier run left within their grace.
     ///
     /// # Errors
-    /// The data folder's counter cannot be read, this program cannot be found, or the metrics exist already.
+    /// The data folder cannot be used, this program cannot be found, or the metrics exist already.
     pub(crate) fn new(
         config: &Config,
         directory: Directory,
@@ -68,13 +76,24 @@ impl Node {
         orders: mpsc::Receiver<Order>,
         registry: &Registry,
     ) -> Result<Self, Exit> {
+        let folder = config.data.join("node");
+        let mut incarnations = Incarnations::open(&folder).map_err(Exit::unavailable)?;
+        let shelf = Shelf::open(&folder.join("broadcasts")).map_err(Exit::unavailable)?;
+        let mut left = Vec::new();
+        for saved in shelf.take(now()).map_err(Exit::unavailable)? {
+            let incarnation = incarnations.next().map_err(Exit::unavailable)?;
+            reports.begin(Run::again(&saved, incarnation).report(&saved.grant, BroadcastState::Reconnecting));
+            left.push((saved, incarnation));
+        }
         Ok(Self {
-            incarnations: Incarnations::open(&config.data.join("node")).map_err(Exit::unavailable)?,
+            incarnations,
             directory,
             reports,
             metrics: BroadcastMetrics::register(registry).map_err(Exit::software)?,
             transcoding: Arc::new(WorkerProcess(worker_command(config)?)),
             running: HashMap::new(),
+            shelf,
+            left,
             orders,
         })
     }
@@ -82,6 +101,9 @@ impl Node {
     /// Takes publishers until `cancel`, then lets every broadcast finish its open part.
     pub(crate) async fn run(mut self, mut arrivals: mpsc::Receiver<Arrival>, cancel: CancellationToken) {
         let mut broadcasts = JoinSet::new();
+        for (saved, incarnation) in std::mem::take(&mut self.left) {
+            self.resume(saved, incarnation, &mut broadcasts, &cancel);
+        }
         loop {
             tokio::select! {
                 () = cancel.cancelled() => break,
@@ -109,14 +131,10 @@ impl Node {
             return Some(arrival);
         };
         let Arrival { grant, session, tracks, feed } = arrival;
-        match running.words.try_send(Word::Join(Joining { feed, role: grant.role })) {
+        let publishing = Publishing { session: session.clone(), key_id: grant.key_id.clone() };
+        match running.words.try_send(Word::Join(Joining { feed, role: grant.role, publishing })) {
             Ok(()) => {
-                self.reports.update(&running.broadcast, |report| {
-                    report.session = session.clone();
-                    report.key_id.clone_from(&grant.key_id);
-                    report.protocol = Protocol::Whip;
-                });
-                running.session = session;
+                running.sessions.insert(grant.role, session);
                 None
             }
             // It has just ended: a new one begins.
@@ -133,7 +151,8 @@ impl Node {
 
     /// Ends the broadcast that waits for that session.
     fn obey(&self, order: &Order) {
-        if let Some(running) = self.running.values().find(|running| running.session == order.session) {
+        let has_left = |running: &&Running| running.sessions.values().any(|session| *session == order.session);
+        if let Some(running) = self.running.values().find(has_left) {
             // Where its queue is full, its publisher is there, and the next report has the order again.
             let _ = running.words.try_send(Word::End(order.end));
         }
@@ -148,70 +167,103 @@ impl Node {
                 return;
             }
         };
-        let id = new_broadcast_id();
+        let Arrival { grant, session, tracks, feed } = arrival;
+        let run = Run {
+            id: new_broadcast_id(),
+            incarnation,
+            publisher: Publishing { session, key_id: grant.key_id.clone() },
+            started: feed.zero().map_or_else(now, |zero| zero.wall),
+            msn_start: 0,
+        };
+        let joining = Joining { feed, role: grant.role, publishing: run.publisher.clone() };
+        let opening = Opening::Publisher { joining, tracks: Tracks::of(&tracks) };
+        self.reports.begin(run.report(&grant, BroadcastState::Live));
+        self.start(run, grant, opening, broadcasts, cancel);
+    }
+
+    /// Takes up a broadcast that an earlier run of this node left.
+    fn resume(
+        &mut self,
+        saved: Saved,
+        incarnation: Incarnation,
+        broadcasts: &mut JoinSet<()>,
+        cancel: &CancellationToken,
+    ) {
+        tracing::info!(broadcast = %saved.broadcast, channel = %saved.grant.channel, "takes up a broadcast that was left");
+        let run = Run::again(&saved, incarnation);
+        let opening = Opening::Resumed { outline: saved.outline, epoch: saved.epoch + 1 };
+        self.start(run, saved.grant, opening, broadcasts, cancel);
+    }
+
+    fn start(
+        &mut self,
+        run: Run,
+        grant: PublishGrant,
+        opening: Opening,
+        broadcasts: &mut JoinSet<()>,
+        cancel: &CancellationToken,
+    ) {
         let (status, told) = watch::channel(Status::default());
         let (words, waiting) = mpsc::channel(WORDS_MAX);
-        let running = Running { broadcast: id.clone(), session: arrival.session.clone(), words };
-        self.running.insert(arrival.grant.channel.clone(), running);
-        let report = first_report(&arrival, &id, incarnation);
-        self.reports.begin(report);
+        let sessions = HashMap::from([(grant.role, run.publisher.session.clone())]);
+        self.running.insert(grant.channel.clone(), Running { sessions, words });
+        let life = Life {
+            id: run.id.clone(),
+            grant: grant.clone(),
+            publisher: run.publisher,
+            told,
+            reports: self.reports.clone(),
+            directory: self.directory.clone(),
+            shelf: self.shelf.clone(),
+        };
         let start = Start {
-            tracks: tracks(&arrival.tracks),
-            grant: arrival.grant,
-            broadcast: id.clone(),
-            incarnation,
-            feed: arrival.feed,
+            grant,
+            broadcast: run.id,
+            incarnation: run.incarnation,
             words: waiting,
             transcoding: Arc::clone(&self.transcoding),
-            msn_start: 0,
+            msn_start: run.msn_start,
             listing: listing(self.directory.clone()),
             status,
             metrics: self.metrics.clone(),
         };
-        let life = Life { id, told, reports: self.reports.clone(), directory: self.directory.clone() };
-        broadcasts.spawn(life.run(start, cancel.clone()));
+        broadcasts.spawn(life.run(start, opening, cancel.clone()));
     }
 }
 
-/// One broadcast from its start until viewers are owed nothing more.
-struct Life {
+/// What tells one run of a broadcast from another.
+struct Run {
     id: BroadcastId,
-    told: watch::Receiver<Status>,
-    reports: Reports,
-    directory: Directory,
+    incarnation: Incarnation,
+    publisher: Publishing,
+    started: UnixMicros,
+    msn_start: u64,
 }
 
-impl Life {
-    async fn run(mut self, start: Start, cancel: CancellationToken) {
-        let work = broadcast::run(start, cancel.clone());
-        tokio::pin!(work);
-        let end = loop {
-            tokio::select! {
-                end = &mut work => break end,
-                Ok(()) = self.told.changed() => self.report(),
-            }
-        };
-        self.report();
-        self.retain(end, cancel).await;
-    }
-
-    /// What the next report says is what the broadcast last said.
-    fn report(&mut self) {
-        let status = self.told.borrow_and_update().clone();
-        self.directory.set_state(&self.id, status.state);
-        self.reports.update(&self.id, |report| {
-            report.state = status.state;
-            report.end = status.end;
-            report.source_size = status.source_size;
-        });
-    }
-
-    /// Keeps an ended window for as long as viewers are owed it (rfc8216bis 6.2.2), then takes it from the list.
-    async fn retain(self, end: BroadcastEnd, cancel: CancellationToken) {
-        if let Some(retained) = end.retained {
-            retained.hold(cancel).await;
+impl Run {
+    fn again(saved: &Saved, incarnation: Incarnation) -> Self {
+        Self {
+            id: saved.broadcast.clone(),
+            incarnation,
+            publisher: saved.publisher.clone(),
+            started: saved.outline.zero,
+            msn_start: saved.next_msn,
         }
-        self.directory.unlist(&self.id);
+    }
+
+    fn report(&self, grant: &PublishGrant, state: BroadcastState) -> BroadcastReport {
+        BroadcastReport {
+            broadcast: self.id.clone(),
+            channel: grant.channel.clone(),
+            incarnation: self.incarnation,
+            session: self.publisher.session.clone(),
+            protocol: Protocol::Whip,
+            key_id: self.publisher.key_id.clone(),
+            state,
+            started_at_us: self.started.0,
+            end: None,
+            source_size: None,
+        }
     }
 }
 
@@ -232,24 +284,10 @@ fn listing(directory: Directory) -> Listing {
     })
 }
 
-fn first_report(arrival: &Arrival, id: &BroadcastId, incarnation: Incarnation) -> BroadcastReport {
-    BroadcastReport {
-        broadcast: id.clone(),
-        channel: arrival.grant.channel.clone(),
-        incarnation,
-        session: arrival.session.clone(),
-        protocol: Protocol::Whip,
-        key_id: arrival.grant.key_id.clone(),
-        state: BroadcastState::Live,
-        started_at_us: arrival.feed.zero().map_or(0, |zero| zero.wall.0),
-        end: None,
-        source_size: None,
-    }
-}
-
-fn tracks(codecs: &[Codec]) -> Tracks {
-    let has = |kind| codecs.iter().any(|codec| codec.kind() == kind);
-    Tracks { video: has(TrackKind::Video), audio: has(TrackKind::Audio) }
+/// The wall clock.
+fn now() -> UnixMicros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMicros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Unique over all time and nodes, and sorted by time.

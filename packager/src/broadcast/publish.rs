@@ -17,7 +17,7 @@ mod track;
 
 use self::thumbnails::Thumbnails;
 use self::track::Track;
-use super::{BroadcastEnd, BroadcastMetrics, Cause, Status, real};
+use super::{BroadcastEnd, BroadcastMetrics, Cause, Reached, Status, real};
 use crate::ladder::{self, Rendition};
 use crate::live::{LiveBroadcast, LiveRendition, Snapshot};
 use crate::playlist::{Report, multivariant};
@@ -50,6 +50,8 @@ pub struct Subject {
     pub begins: MediaTime,
     /// The first media sequence number.
     pub msn_start: u64,
+    /// The discontinuity sequence number of the first media: above every one ever listed under the same URL.
+    pub epoch: u64,
 }
 
 /// Where a publisher speaks to.
@@ -99,6 +101,7 @@ impl Publisher {
     #[must_use]
     pub fn new(subject: Subject, renditions: Vec<Rendition>, timing: Arc<Timing>, outlets: Outlets) -> Self {
         let plan = ladder::plan(&renditions, &timing, subject.begins);
+        let epoch = subject.epoch;
         let (tracks, listed): (Vec<Track>, Vec<LiveRendition>) =
             renditions.into_iter().map(|rendition| Track::new(rendition, &timing, &subject)).unzip();
         let (thumbnails, thumbnail) = Thumbnails::new(&subject);
@@ -124,7 +127,7 @@ impl Publisher {
             metrics: outlets.metrics,
             keyframe: outlets.keyframe,
             statistics: Statistics::default(),
-            epoch: 0,
+            epoch,
         }
     }
 
@@ -231,6 +234,13 @@ impl Publisher {
         for (index, _) in changed.iter().enumerate().filter(|&(_, &changed)| changed) {
             self.publish(index, now);
         }
+        self.tell_reached();
+    }
+
+    fn tell_reached(&self) {
+        let next_msn = self.tracks.iter().map(Track::msn_after).max().unwrap_or(0);
+        let reached = Some(Reached { next_msn, epoch: self.epoch });
+        self.status.send_if_modified(|status| std::mem::replace(&mut status.reached, reached) != reached);
     }
 
     /// A rendition that may list what it has ready: none is ever more than a part ahead of another

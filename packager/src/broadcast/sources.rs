@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use schema::api::{BroadcastState, KeyRole};
-use schema::{AccessUnit, Feed, FeedEvent, MediaTime, SessionEnd, Zero};
+use schema::{AccessUnit, Feed, FeedEvent, MediaTime, SessionEnd, SessionId, Zero};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::info;
@@ -33,7 +34,7 @@ const ASTRAY: MediaTime = MediaTime(10 * MediaTime::PER_SECOND);
 pub enum Word {
     /// Another publisher has come.
     Join(Joining),
-    /// Nobody may publish it any more.
+    /// Nobody may publish it any more. Sessions that are open are told themselves.
     End(SessionEnd),
 }
 
@@ -43,6 +44,17 @@ pub struct Joining {
     pub feed: Box<dyn Feed>,
     /// Whether it is the primary or the backup publisher, and takes that one's place.
     pub role: KeyRole,
+    /// Who it is, for reports.
+    pub publishing: Publishing,
+}
+
+/// Who publishes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publishing {
+    /// The session.
+    pub session: SessionId,
+    /// The id (never the secret) of the key or publish token that it was admitted by.
+    pub key_id: String,
 }
 
 /// What the publishers together say.
@@ -75,6 +87,7 @@ pub(super) struct Sources {
 
 struct Slot {
     feed: Box<dyn Feed>,
+    publishing: Publishing,
     /// From the feed's time to the broadcast's; known with the first unit.
     offset: Option<MediaTime>,
     recent: Recent,
@@ -141,17 +154,24 @@ pub(super) struct Sessions {
 }
 
 impl Sources {
-    /// With a first publisher, whose media time is the broadcast's; `first` was taken from it already.
-    pub(super) fn new(sessions: Sessions, joining: Joining, first: &[AccessUnit]) -> Self {
+    /// With a first publisher, whose media time is the broadcast's, or none yet; `first` was taken from it already.
+    pub(super) fn new(sessions: Sessions, joining: Option<Joining>, first: &[AccessUnit]) -> Self {
         let Sessions { zero, grace, words, status } = sessions;
-        let (heard, shown) = (Instant::now(), joining.role);
+        let now = Instant::now();
+        let shown = joining.as_ref().map(|joining| joining.role).unwrap_or_default();
         let newest = first.iter().map(|unit| unit.pts).max().unwrap_or_default();
-        let (primary, backup, away) = (None, None, None);
-        let mut sources = Self { zero, grace, words, primary, backup, shown, newest, heard, away, status };
-        let mut slot = Slot::new(joining.feed, heard);
-        slot.offset = Some(MediaTime::ZERO);
-        first.iter().for_each(|unit| slot.recent.push(unit));
-        *sources.slot(shown) = Some(slot);
+        let (primary, backup, away) = (None, None, joining.is_none().then_some((now, SessionEnd::Lost)));
+        let mut sources = Self { zero, grace, words, primary, backup, shown, newest, heard: now, away, status };
+        match joining {
+            Some(joining) => {
+                let mut slot = Slot::new(joining, now);
+                slot.offset = Some(MediaTime::ZERO);
+                first.iter().for_each(|unit| slot.recent.push(unit));
+                *sources.slot(shown) = Some(slot);
+                sources.tell_publisher();
+            }
+            None => sources.tell(BroadcastState::Reconnecting),
+        }
         sources
     }
 
@@ -176,22 +196,24 @@ impl Sources {
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let now = Instant::now();
-        while let Poll::Ready(Some(word)) = self.words.poll_recv(cx) {
-            match word {
-                Word::End(end) => return Poll::Ready(Event::Over(end)),
-                Word::Join(joining) => {
-                    if let Some(event) = self.join(joining, now) {
-                        return Poll::Ready(event);
-                    }
+        loop {
+            for role in [KeyRole::Primary, KeyRole::Backup] {
+                if let Some(event) = self.poll_slot(role, cx, now) {
+                    return Poll::Ready(event);
                 }
             }
-        }
-        for role in [KeyRole::Primary, KeyRole::Backup] {
-            if let Some(event) = self.poll_slot(role, cx, now) {
+            let Poll::Ready(Some(word)) = self.words.poll_recv(cx) else { return Poll::Pending };
+            if let Some(event) = self.hear(word, now) {
                 return Poll::Ready(event);
             }
         }
-        Poll::Pending
+    }
+
+    fn hear(&mut self, word: Word, now: Instant) -> Option<Event> {
+        match word {
+            Word::Join(joining) => self.join(joining, now),
+            Word::End(end) => self.away.is_some().then_some(Event::Over(end)),
+        }
     }
 
     fn poll_slot(&mut self, role: KeyRole, cx: &mut Context<'_>, now: Instant) -> Option<Event> {
@@ -218,10 +240,12 @@ impl Sources {
     }
 
     fn join(&mut self, joining: Joining, now: Instant) -> Option<Event> {
-        info!(role = joining.role.as_str(), "a publisher joins its broadcast");
-        *self.slot(joining.role) = Some(Slot::new(joining.feed, now));
+        let role = joining.role;
+        info!(role = role.as_str(), session = %joining.publishing.session, "a publisher joins its broadcast");
+        *self.slot(role) = Some(Slot::new(joining, now));
         self.away = None;
-        if joining.role == self.shown {
+        if role == self.shown {
+            self.tell_publisher();
             return Some(Event::Switched(Vec::new()));
         }
         self.switch(now)
@@ -262,6 +286,7 @@ impl Sources {
         }
         info!(to = chosen.as_str(), "another publisher is shown");
         self.shown = chosen;
+        self.tell_publisher();
         let recent = self.slot(chosen).as_mut().map(|slot| {
             slot.feed.request_keyframe();
             slot.recent.pictures()
@@ -276,14 +301,23 @@ impl Sources {
         }
     }
 
+    /// Tells who is shown; a publisher that has left stays the last.
+    fn tell_publisher(&mut self) {
+        let shown = self.shown;
+        if let Some(publishing) = self.slot(shown).as_ref().map(|slot| slot.publishing.clone()) {
+            self.status.send_modify(|status| status.publisher = Some(publishing));
+        }
+    }
+
     fn tell(&self, state: BroadcastState) {
         self.status.send_if_modified(|status| std::mem::replace(&mut status.state, state) != state);
     }
 }
 
 impl Slot {
-    fn new(feed: Box<dyn Feed>, now: Instant) -> Self {
-        Self { feed, offset: None, recent: Recent::default(), pulse: Pulse::begin(now) }
+    fn new(joining: Joining, now: Instant) -> Self {
+        let Joining { feed, publishing, .. } = joining;
+        Self { feed, publishing, offset: None, recent: Recent::default(), pulse: Pulse::begin(now) }
     }
 
     /// Puts a unit on the broadcast's clock.

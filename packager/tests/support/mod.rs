@@ -206,6 +206,8 @@ pub(crate) enum Life {
     Dies(usize),
     /// It takes everything and says nothing after so many pictures.
     Hangs(usize),
+    /// It shows a slate before the first picture.
+    Slate,
 }
 
 /// Starts made-up transcoders, one life after the other; the last repeats.
@@ -276,6 +278,11 @@ impl Encoder {
     }
 
     fn fill(&mut self, video: MediaTime, audio: MediaTime) -> Vec<Output> {
+        if matches!(self.life, Life::Slate) {
+            let start = self.plan.start;
+            let rate = self.plan.frame_rate;
+            self.next_picture.get_or_insert_with(|| (0..).find(|&index| rate.time_of(index) >= start).unwrap());
+        }
         let mut out = if self.next_picture.is_some() { self.pictures_up_to(video) } else { Vec::new() };
         out.extend(self.sound_up_to(audio));
         out
