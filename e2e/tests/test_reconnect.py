@@ -5,6 +5,8 @@ import signal
 import time
 from contextlib import ExitStack
 
+import pytest
+
 import publishers
 from judges import FAULTY_NETWORK, judge
 from support import browser
@@ -66,7 +68,7 @@ def test_a_publisher_killed_again_and_again_costs_viewers_a_slate_and_nothing_el
             seen = watcher.progress()
             publisher.kill()
             until(lambda: channel.state()["reconnecting"], AWAY_S * SLACK, "the page is told that it is away")
-            assert live(server, channel)["state"] == "reconnecting" or not channel.state()["reconnecting"]
+            until(lambda: live(server, channel)["state"] == "reconnecting", AWAY_S * SLACK, "so is the control plane")
             # The outage itself, not a wait for something: from the last media on, 3 s are over.
             time.sleep(AWAY_S - SLATE_AFTER_S)
             publisher = stack.enter_context(publishers.headwater(server.whip, channel.key))
@@ -81,7 +83,7 @@ def test_a_publisher_killed_again_and_again_costs_viewers_a_slate_and_nothing_el
         recording = finish(watcher, publisher)
     judge(recording, tmp_path, FAULTY_NETWORK)
     is_one_broadcast(recording)
-    assert [one["broadcast"] for one in broadcasts(server, channel)] == [first]
+    assert [one["id"] for one in broadcasts(server, channel)] == [first]
     shown = slate_seconds(server) - slate_before
     # A publisher of ours needs a second or two to be back.
     print(f"{shown:.1f} s of slate in {kills} outages of {AWAY_S} s and more")
@@ -89,7 +91,7 @@ def test_a_publisher_killed_again_and_again_costs_viewers_a_slate_and_nothing_el
 
 
 def test_another_kind_of_publisher_takes_the_broadcast_over(server, channel, clips, tmp_path):
-    clip = clips(seconds=10)
+    clip = clips()
     with publishers.headwater(server.whip, channel.key) as first:
         watcher = follow(channel, first, 2)
         broadcast = channel.state()["broadcast"]
@@ -101,7 +103,7 @@ def test_another_kind_of_publisher_takes_the_broadcast_over(server, channel, cli
                 recording = finish(follow(channel, third, 2, watcher), third)
     judge(recording, tmp_path, FAULTY_NETWORK)
     is_one_broadcast(recording)
-    assert [one["broadcast"] for one in broadcasts(server, channel)] == [broadcast]
+    assert [one["id"] for one in broadcasts(server, channel)] == [broadcast]
 
 
 def test_a_backup_publisher_stands_in_and_gives_back(server, tmp_path):
@@ -177,29 +179,27 @@ def test_a_worker_that_stops_or_dies_costs_its_broadcast_a_moment_and_the_others
     assert not workers[0].alive() and not workers[1].alive()
 
 
-def test_a_restarted_node_takes_its_broadcasts_up_again(tmp_path):
-    for stop in (Server.stop, Server.kill):
-        with Server(data=tmp_path / stop.__name__) as server:
-            channel = server.new_channel(grace_s=60)
-            with publishers.headwater(server.whip, channel.key) as publisher:
-                watcher = follow(channel, publisher, 2)
-                broadcast = channel.state()["broadcast"]
-                stop(server)
-            before = watcher.stop()
-        with Server(data=tmp_path / stop.__name__) as server:
-            channel = Channel(server, channel.name, channel.key, channel.key_id)
+@pytest.mark.parametrize("stop", [Server.stop, Server.kill], ids=["stopped", "killed"])
+def test_a_restarted_node_takes_its_broadcasts_up_again(stop, tmp_path):
+    with Server() as server:
+        channel = server.new_channel(grace_s=60)
+        with publishers.headwater(server.whip, channel.key) as publisher:
+            watcher = follow(channel, publisher, 2)
+            broadcast = channel.state()["broadcast"]
+            stop(server)
+        before = {rendition.name: rendition.last() for rendition in watcher.stop().renditions}
+        with Server(data=server.data) as again:
+            channel = Channel(again, channel.name, channel.key, channel.key_id)
             state = channel.wait_state("live")
             assert (state["broadcast"], state["reconnecting"]) == (broadcast, True)
-            with publishers.headwater(server.whip, channel.key) as publisher:
+            with publishers.headwater(again.whip, channel.key) as publisher:
                 until(lambda: publisher.check_running() and not channel.state()["reconnecting"], END_S * SLACK,
                       "it is live again")
                 after = finish(follow(channel, publisher, 2), publisher)
-            assert [one["broadcast"] for one in broadcasts(server, channel)] == [broadcast]
-        judge(after, tmp_path)
-        old = {rendition.name: rendition.last() for rendition in before.renditions}
-        for rendition in after.renditions:
-            first = rendition.seen[0].playlist
-            assert first.media_sequence >= old[rendition.name].next_msn(), "no number comes twice"
-            assert first.discontinuity_sequence == old[rendition.name].discontinuity_sequence + 1
-            assert (first.target_duration, first.part_target) == (
-                old[rendition.name].target_duration, old[rendition.name].part_target)
+            assert [one["id"] for one in broadcasts(again, channel)] == [broadcast]
+    judge(after, tmp_path)
+    for rendition in after.renditions:
+        old, new = before[rendition.name], rendition.seen[0].playlist
+        assert new.media_sequence >= old.next_msn(), "no number comes twice"
+        assert new.discontinuity_sequence == old.discontinuity_sequence + 1
+        assert (new.target_duration, new.part_target) == (old.target_duration, old.part_target)

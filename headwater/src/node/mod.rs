@@ -211,7 +211,7 @@ impl Node {
             id: run.id.clone(),
             grant: grant.clone(),
             publisher: run.publisher,
-            told,
+            told: told.clone(),
             reports: self.reports.clone(),
             directory: self.directory.clone(),
             shelf: self.shelf.clone(),
@@ -223,7 +223,7 @@ impl Node {
             words: waiting,
             transcoding: Arc::clone(&self.transcoding),
             msn_start: run.msn_start,
-            listing: listing(self.directory.clone()),
+            listing: listing(self.directory.clone(), told.clone()),
             status,
             metrics: self.metrics.clone(),
         };
@@ -274,11 +274,14 @@ fn log_panic(ended: Result<(), tokio::task::JoinError>) {
 }
 
 /// Makes a broadcast its channel's current one as soon as it can be played.
-fn listing(directory: Directory) -> Listing {
+fn listing(directory: Directory, told: watch::Receiver<Status>) -> Listing {
     Box::new(move |live| {
         let (channel, broadcast) = (live.channel.clone(), live.id.clone());
         match directory.list(live) {
-            Ok(()) => tracing::info!(%channel, %broadcast, "on air"),
+            Ok(()) => {
+                tracing::info!(%channel, %broadcast, "on air");
+                directory.set_state(&broadcast, told.borrow().state);
+            }
             Err(error) => tracing::error!(%channel, %broadcast, %error, "cannot be listed for viewers"),
         }
     })
