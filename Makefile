@@ -1,7 +1,7 @@
 # Everything a developer or operator types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup web build run test test-rust test-web test-e2e test-clients test-sync check \
+.PHONY: help setup web build run test test-rust test-web test-e2e test-clients test-sync test-endurance check \
 	bench-core bench-ladder bench-origin bench-latency bench-ingest bench-soak bench-build clean
 
 LOCAL := $(CURDIR)/.local
@@ -54,6 +54,11 @@ test-sync: ## A/V sync of every client through every bad network, a minute each
 	@scripts/setup --tests
 	cargo build
 	HEADWATER_SYNC=whole e2e/run tests/test_sync.py -rP
+
+test-endurance: ## One broadcast through a fault every 90 s for 45 minutes; sync, memory and descriptors
+	@scripts/setup --tests
+	cargo build --release
+	HEADWATER_BIN=target/release/headwater HEADWATER_ENDURANCE_S=2700 e2e/run tests/test_endurance.py -rP
 
 check: web ## Format, lints, docs and types
 	cargo fmt --all --check

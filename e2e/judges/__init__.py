@@ -12,6 +12,8 @@ from checker import media, presentation, revisions, timeline
 from checker.finding import Report
 from support.tools import node
 
+# Three quarters of an hour of media, on a busy machine.
+DECODE_S = 900
 HERE = Path(__file__).resolve().parent
 # A client on a busy machine sees playlists late; what the server does late is judged by its benches.
 CADENCE_SLACK = 5
@@ -148,7 +150,7 @@ def continuous_runs(whole):
 def decode(path):
     """A full decode by the system's FFmpeg; every line on stderr is a problem."""
     result = subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", path, "-f", "null", "-"],
-                            capture_output=True, text=True, timeout=120, check=False)
+                            capture_output=True, text=True, timeout=DECODE_S, check=False)
     problems = [f"ffmpeg: {path.name}: {line}" for line in result.stderr.splitlines()[:5]]
     if result.returncode != 0:
         problems.append(f"ffmpeg: {path.name}: exit code {result.returncode}")

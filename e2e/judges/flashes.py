@@ -130,19 +130,26 @@ def of(recording, folder):
 
 
 def files(recording, folder):
-    """A recording's best video rendition and its audio, each in one file."""
+    """A recording's best video rendition and its audio, each in one file. It has no DISCONTINUITY."""
+    (video, audio), = runs(recording, folder)
+    return video, audio
+
+
+def runs(recording, folder):
+    """The same, a pair of files for what lies between two DISCONTINUITYs."""
     audio, = [rendition for rendition in recording.renditions if rendition.name.startswith("audio")]
     videos = [rendition for rendition in recording.renditions if rendition is not audio]
     best = max(videos, key=lambda rendition: int("".join(filter(str.isdigit, rendition.name))))
-    return _whole(recording, best, folder), _whole(recording, audio, folder)
+    return list(zip(_files(recording, best, folder), _files(recording, audio, folder), strict=True))
 
 
-def _whole(recording, rendition, folder):
-    """All segments of a rendition without a DISCONTINUITY, in one file."""
-    run, = continuous_runs(union(recording, rendition))
-    path = Path(folder) / f"{rendition.name}-whole.mp4"
-    path.write_bytes(run)
-    return path
+def _files(recording, rendition, folder):
+    paths = []
+    for index, run in enumerate(continuous_runs(union(recording, rendition))):
+        path = Path(folder) / f"{rendition.name}-whole-{index}.mp4"
+        path.write_bytes(run)
+        paths.append(path)
+    return paths
 
 
 def read_pictures(path):

@@ -48,6 +48,15 @@ class Sync:
 def read(recording, folder, since_mark, period):
     """Reads a recording; `since_mark` is as in `Pictures.marks`, numbers of pictures begin anew after `period`."""
     video, audio = flashes.files(recording, folder)
+    return _read(video, audio, since_mark, period)
+
+
+def read_runs(recording, folder, since_mark, period):
+    """The same of a recording with DISCONTINUITYs: what lies between two of them, each for itself."""
+    return [_read(video, audio, since_mark, period) for video, audio in flashes.runs(recording, folder)]
+
+
+def _read(video, audio, since_mark, period):
     pictures = flashes.read_pictures(video)
     beeps = flashes.find_beeps(*flashes.read_levels(audio))
     whole = [beep.begin for beep in beeps if beep.is_whole()]

@@ -115,6 +115,8 @@ pub struct Snapshot {
     pub ended: bool,
     /// The name that `EXT-X-PRELOAD-HINT` promises, if any.
     pub hint: Option<Arc<str>>,
+    /// The name of the init section that the hinted part will need, where that is not there yet.
+    pub hinted_init: Option<Arc<str>>,
     /// Everything that can be fetched by name.
     pub objects: Objects,
     /// When it was published.

@@ -80,6 +80,8 @@ pub struct Window {
     zero: UnixMicros,
     inits: VecDeque<InitSection>,
     next_init: u32,
+    /// True while the encoder that comes next has not begun.
+    awaits_init: bool,
     epoch: u64,
     segments: VecDeque<Segment>,
     open: Option<Segment>,
@@ -100,6 +102,7 @@ impl Window {
             zero,
             inits: VecDeque::new(),
             next_init: 0,
+            awaits_init: false,
             epoch: 0,
             segments: VecDeque::new(),
             open: None,
@@ -116,6 +119,12 @@ impl Window {
         self.epoch = epoch;
         self.inits.push_back(InitSection { index: self.next_init, object: Object::new([bytes]) });
         self.next_init += 1;
+        self.awaits_init = false;
+    }
+
+    /// What comes next is of another encoder, and needs an init section of its own.
+    pub fn expect_init(&mut self) {
+        self.awaits_init = true;
     }
 
     /// Lists a part. A part of a new segment opens it.
@@ -259,8 +268,11 @@ impl Window {
         let listed = self.timing.part_target.is_some();
         let hint = (listed && !self.ended && self.has_media()).then(|| self.next_part());
         let hint: Option<Arc<str>> = hint.map(|name| name.to_string().into());
-        let playlist = if self.has_media() { render::full(self, reports, hint.as_deref()) } else { String::new() };
-        let delta = render::delta(self, reports, hint.as_deref());
+        let init = (hint.is_some() && self.awaits_init).then_some(Name::Init(self.incarnation, self.next_init));
+        let hinted_init: Option<Arc<str>> = init.map(|name| name.to_string().into());
+        let tail = render::Tail { reports, hint: hint.as_deref(), hinted_init: hinted_init.as_deref() };
+        let playlist = if self.has_media() { render::full(self, &tail) } else { String::new() };
+        let delta = render::delta(self, &tail);
         let parts = |segment: Option<&Segment>| segment.filter(|_| listed).map_or(0, |segment| count(&segment.parts));
         let first = self.segments.front().or(self.open.as_ref());
         Snapshot {
@@ -275,6 +287,7 @@ impl Window {
             last_parts: parts(self.segments.back()),
             ended: self.ended,
             hint,
+            hinted_init,
             objects: self.objects(),
             published: now,
         }
@@ -337,6 +350,7 @@ pub fn empty(timing: &Timing, first_msn: u64, now: Instant) -> Snapshot {
         last_parts: 0,
         ended: false,
         hint: None,
+        hinted_init: None,
         objects: Objects::default(),
         published: now,
     }

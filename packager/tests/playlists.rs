@@ -160,6 +160,7 @@ struct Read_ {
     discontinuities: u64,
     segments: Vec<Segment>,
     hint: Option<String>,
+    hinted_map: Option<String>,
     reports: Vec<String>,
     ended: bool,
 }
@@ -206,7 +207,9 @@ fn read(text: &str) -> Read_ {
             now.parts.push(line.to_owned());
         } else if line.starts_with("#EXTINF") {
             now.end.push(line.to_owned());
-        } else if line.starts_with("#EXT-X-PRELOAD-HINT") {
+        } else if line.starts_with("#EXT-X-PRELOAD-HINT:TYPE=MAP") {
+            read.hinted_map = Some(uri(line));
+        } else if line.starts_with("#EXT-X-PRELOAD-HINT:TYPE=PART") {
             read.hint = Some(uri(line));
         } else if line.starts_with("#EXT-X-RENDITION-REPORT") {
             read.reports.push(line.to_owned());
@@ -246,6 +249,9 @@ fn only_allowed_edits(old: &Read_, new: &Read_, target: f64) {
         }
     }
     assert!(new.segments.len() + removed >= old.segments.len());
+    if let (Some(map), Some((segment, _))) = (&old.hinted_map, first_new_part(old, new)) {
+        assert_eq!(segment.map.as_ref(), Some(map), "the init section that was hinted");
+    }
     if let (Some(hint), Some((segment, part))) = (&old.hint, first_new_part(old, new))
         && !segment.tags.iter().any(|tag| tag == "#EXT-X-DISCONTINUITY")
     {
@@ -370,7 +376,8 @@ fn judge(revisions: &[Arc<Snapshot>], timing: &Timing) {
             let body = object.chunks.first().unwrap().as_ptr() as usize;
             assert_eq!(*bodies.entry(name).or_insert(body), body, "other bytes");
         }
-        if let Some(hint) = &read.hint {
+        assert_eq!(snapshot.hinted_init.as_deref(), read.hinted_map.as_deref());
+        for hint in read.hint.iter().chain(&read.hinted_map) {
             assert!(snapshot.objects.get(hint).is_none());
         }
         numbers_agree(snapshot, &read, timing);
@@ -485,6 +492,8 @@ fn after_a_restart_all_renditions_go_on_behind_a_discontinuity_and_a_new_map() {
         let segment = during.segments.iter().find(|segment| segment.tags.len() == 2).unwrap();
         assert_eq!(segment.map.as_deref(), Some("init-7-1.mp4"));
         assert_eq!(during.discontinuities, 0);
+        let hinted = revisions.iter().filter_map(|snapshot| snapshot.hinted_init.as_deref());
+        assert_eq!(hinted.collect::<Vec<_>>(), ["init-7-1.mp4"], "in the one revision before its part");
         let last = read(&text(revisions.last().unwrap()));
         assert_eq!(last.discontinuities, 1, "it left the list and was counted");
     }

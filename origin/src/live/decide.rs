@@ -126,6 +126,7 @@ pub fn decide_object<'a>(name: &str, snapshot: &'a Snapshot) -> ObjectDecision<'
     if let Some(object) = snapshot.objects.get(name) {
         return ObjectDecision::Serve(object);
     }
-    let promised = !snapshot.ended && snapshot.hint.as_deref() == Some(name);
+    let hints = [&snapshot.hint, &snapshot.hinted_init];
+    let promised = !snapshot.ended && hints.iter().any(|hint| hint.as_deref() == Some(name));
     if promised { ObjectDecision::Wait } else { ObjectDecision::NotFound }
 }

@@ -179,6 +179,8 @@ fn an_object_is_served_awaited_if_promised_or_unknown_at_once() {
     for unknown in ["part-7-12-3.m4s", "seg-7-12.m4s", "", "..", "index.m3u8"] {
         assert_eq!(named(unknown, &hinting), "none", "{unknown}");
     }
+    let another = Snapshot { hinted_init: Some("init-7-1.mp4".into()), ..hinting.clone() };
+    assert_eq!((named("init-7-1.mp4", &another), named("init-7-1.mp4", &hinting)), ("wait", "none"));
     assert_eq!(named("part-7-12-2.m4s", &Snapshot { ended: true, ..hinting }), "none");
 }
 

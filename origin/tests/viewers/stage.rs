@@ -100,6 +100,7 @@ impl Window {
             first_msn: self.first_msn,
             ended: self.ended,
             hint: self.hint.map(|hint| hint.to_string().into()),
+            hinted_init: None,
             objects: self.objects(),
             ..snapshot(self.next_msn(), count(0), count(1))
         }
@@ -145,6 +146,7 @@ pub(crate) fn snapshot(next_msn: u64, open_parts: u32, last_parts: u32) -> Snaps
         last_parts,
         ended: false,
         hint: None,
+        hinted_init: None,
         objects: Objects::default(),
         published: Instant::now(),
     }

@@ -16,15 +16,25 @@ use crate::live::Name;
 const VERSION: u32 = 6;
 const VERSION_WITH_DELTA_UPDATES: u32 = 9;
 
+/// What stands after the last segment.
+pub(super) struct Tail<'a> {
+    /// How far the other renditions are.
+    pub(super) reports: &'a [Report],
+    /// The part that comes next.
+    pub(super) hint: Option<&'a str>,
+    /// The init section that it will need, where that is another.
+    pub(super) hinted_init: Option<&'a str>,
+}
+
 /// Renders `window`, which has media.
-pub(super) fn full(window: &Window, reports: &[Report], hint: Option<&str>) -> String {
-    render(window, 0, reports, hint)
+pub(super) fn full(window: &Window, tail: &Tail<'_>) -> String {
+    render(window, 0, tail)
 }
 
 /// The same as a delta update, if there is anything to skip. A list that has ended is never updated.
-pub(super) fn delta(window: &Window, reports: &[Report], hint: Option<&str>) -> Option<String> {
+pub(super) fn delta(window: &Window, tail: &Tail<'_>) -> Option<String> {
     let skipped = if window.ended { 0 } else { skipped(window) };
-    (skipped > 0).then(|| render(window, skipped, reports, hint))
+    (skipped > 0).then(|| render(window, skipped, tail))
 }
 
 /// How many of the oldest segments a delta update skips: those that end further from the end of the last one than
@@ -41,19 +51,13 @@ fn skipped(window: &Window) -> usize {
     window.segments.len() - kept.count()
 }
 
-fn render(window: &Window, skipped: usize, reports: &[Report], hint: Option<&str>) -> String {
+fn render(window: &Window, skipped: usize, tail: &Tail<'_>) -> String {
     let mut out = String::with_capacity(8 * 1024);
-    write_all(&mut out, window, skipped, reports, hint).expect("writing to a string does not fail");
+    write_all(&mut out, window, skipped, tail).expect("writing to a string does not fail");
     out
 }
 
-fn write_all(
-    out: &mut String,
-    window: &Window,
-    skipped: usize,
-    reports: &[Report],
-    hint: Option<&str>,
-) -> std::fmt::Result {
+fn write_all(out: &mut String, window: &Window, skipped: usize, tail: &Tail<'_>) -> std::fmt::Result {
     header(out, window)?;
     if skipped > 0 {
         writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")?;
@@ -76,19 +80,28 @@ fn write_all(
             writeln!(out, "#EXTINF:{:.5},\n{name}", segment.duration.as_seconds())?;
         }
     }
-    if let Some(hint) = hint {
-        writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{hint}\"")?;
+    finish(out, tail)?;
+    if window.ended {
+        writeln!(out, "#EXT-X-ENDLIST")?;
     }
-    for report in reports {
+    Ok(())
+}
+
+/// The hints, that of an init section first, as players may keep the last alone (rfc8216bis 4.4.5.3, B.1), and
+/// the reports.
+fn finish(out: &mut String, tail: &Tail<'_>) -> std::fmt::Result {
+    for (kind, name) in [("MAP", tail.hinted_init), ("PART", tail.hint)] {
+        if let Some(name) = name {
+            writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE={kind},URI=\"{name}\"")?;
+        }
+    }
+    for report in tail.reports {
         let Report { name, last_msn, .. } = report;
         write!(out, "#EXT-X-RENDITION-REPORT:URI=\"../{name}/index.m3u8\",LAST-MSN={last_msn}")?;
         if let Some(part) = report.last_part {
             write!(out, ",LAST-PART={part}")?;
         }
         writeln!(out)?;
-    }
-    if window.ended {
-        writeln!(out, "#EXT-X-ENDLIST")?;
     }
     Ok(())
 }

@@ -217,6 +217,7 @@ impl Track {
         self.make_ready(cuts, metrics);
         self.list_up_to(msn.saturating_sub(1), metrics);
         self.needs_init = true;
+        self.window.expect_init();
         self.audio = None;
         std::mem::take(&mut self.has_parts)
     }
