@@ -63,6 +63,14 @@ class Rendition:
     def last(self):
         return self.seen[-1].playlist
 
+    def owed(self):
+        """All URLs that were listed within the length of the playlist, as it is now (rfc8216bis 6.2.2)."""
+        if not self.seen:
+            return set()
+        length = sum(float(segment.duration) for segment in self.last().complete())
+        recent = [seen for seen in self.seen if seen.at >= self.seen[-1].at - length]
+        return {urljoin(self.url, uri) for seen in recent for _, uri in seen.playlist.uris()}
+
     def complete(self):
         """How many segments were complete at some time, those that left the playlist too."""
         return self.last().next_msn() - self.seen[0].playlist.media_sequence
@@ -289,10 +297,9 @@ class Watcher:
             self._error(f"{why} {url}: Content-Length {fetch.headers.get('Content-Length')}, {len(fetch.body)} bytes")
 
     async def _again(self):
-        """Everything that was ever listed is still there; every hint that came true was answered."""
-        await asyncio.gather(*(
-            self._fetch(url, "again") for url, kind in self.removed if kind == "listed"
-        ))
+        """Everything that is owed is still there; every hint that came true was answered."""
+        owed = {url for rendition in self.recording.renditions for url in rendition.owed()}
+        await asyncio.gather(*(self._fetch(url, "again") for url in owed))
         for url, fetches in self.recording.fetches.items():
             hints = [fetch for fetch in fetches if fetch.why == "hint"]
             listed = (url, "listed") in self.removed
