@@ -383,15 +383,18 @@ async fn after_the_grace_the_broadcast_ends_and_a_goodbye_or_an_order_ends_it_at
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_publisher_takes_the_place_of_the_first() {
+async fn a_second_publisher_takes_the_place_of_the_first_without_any_grace() {
     let (first, feed) = open_feed();
     let mut setup = setup(feed, &Script::new([Life::Well]));
+    setup.start.grant.grace_s = 0;
     let mut running = JoinSet::new();
     running.spawn(run(setup.start, setup.opening));
     first.publish(Duration::from_secs(6)).await;
     let (second, feed) = open_feed();
+    first.end(SessionEnd::Replaced);
+    sleep(Duration::from_millis(40)).await;
     assert!(setup.words.send(joining(feed, KeyRole::Primary)).await.is_ok());
-    tokio::join!(first.publish(Duration::from_secs(4)), second.publish(Duration::from_secs(4)));
+    second.publish(Duration::from_millis(3_900)).await;
     assert!(first.is_dropped());
     second.end(SessionEnd::Closed);
     let end = running.join_next().await.unwrap().unwrap();

@@ -98,9 +98,9 @@ fn read(path: &Path) -> io::Result<Saved> {
     serde_json::from_slice(&fs::read(path)?).map_err(Into::into)
 }
 
-/// The grace counts from the last word of the node, which is a minute old at most while it lives.
+/// The grace counts from the last word of the node, which is two minutes old at most while it lives.
 fn is_awaited(saved: &Saved, now: UnixMicros) -> bool {
-    const LAST_WORD_S: i64 = 60;
+    const LAST_WORD_S: i64 = 120;
     let grace = i64::from(saved.grant.grace_s);
     grace > 0 && now.0.saturating_sub(saved.written.0) < (grace + LAST_WORD_S) * 1_000_000
 }
@@ -166,8 +166,8 @@ mod tests {
             taken.sort_by_key(|saved| saved.broadcast.to_string());
             taken
         };
-        assert_eq!(taken(119), [saved("b1", 60), saved("b2", 600)]);
-        assert_eq!(taken(120), [saved("b2", 600)]);
+        assert_eq!(taken(179), [saved("b1", 60), saved("b2", 600)]);
+        assert_eq!(taken(180), [saved("b2", 600)]);
         assert_eq!(taken(0), [saved("b2", 600)], "the others are forgotten");
         shelf.forget(&"b2".parse().unwrap());
         shelf.forget(&"b2".parse().unwrap());

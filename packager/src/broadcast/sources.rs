@@ -27,6 +27,8 @@ const STALL: Duration = Duration::from_secs(2);
 const STEADY: Duration = Duration::from_secs(10);
 /// Without media for so long, a broadcast is said to be reconnecting: by then the slate is shown.
 const AWAY: Duration = Duration::from_secs(3);
+/// So long the publisher that took a session's place is awaited, whatever the grace.
+const HANDOVER: Duration = Duration::from_secs(2);
 /// Media whose time is that far from the broadcast's clock are put on it anew.
 const ASTRAY: MediaTime = MediaTime(10 * MediaTime::PER_SECOND);
 
@@ -80,7 +82,7 @@ pub(super) struct Sources {
     newest: MediaTime,
     /// When media last came that are shown.
     heard: Instant,
-    /// When the last publisher had gone, and why.
+    /// Until when the next publisher is awaited, and why the last one had gone.
     away: Option<(Instant, SessionEnd)>,
     status: watch::Sender<Status>,
 }
@@ -160,7 +162,7 @@ impl Sources {
         let now = Instant::now();
         let shown = joining.as_ref().map(|joining| joining.role).unwrap_or_default();
         let newest = first.iter().map(|unit| unit.pts).max().unwrap_or_default();
-        let (primary, backup, away) = (None, None, joining.is_none().then_some((now, SessionEnd::Lost)));
+        let (primary, backup, away) = (None, None, joining.is_none().then_some((now + grace, SessionEnd::Lost)));
         let mut sources = Self { zero, grace, words, primary, backup, shown, newest, heard: now, away, status };
         match joining {
             Some(joining) => {
@@ -256,18 +258,22 @@ impl Sources {
         if self.primary.is_some() || self.backup.is_some() {
             return self.switch(now);
         }
-        let may_come_back = matches!(end, SessionEnd::Replaced | SessionEnd::Silent | SessionEnd::Lost);
-        if !may_come_back || self.grace.is_zero() {
+        let wait = match end {
+            SessionEnd::Replaced => self.grace.max(HANDOVER),
+            SessionEnd::Silent | SessionEnd::Lost => self.grace,
+            SessionEnd::Closed | SessionEnd::Ended | SessionEnd::KeyRevoked | SessionEnd::Shutdown => Duration::ZERO,
+        };
+        if wait.is_zero() {
             return Some(Event::Over(end));
         }
-        self.away = Some((now, end));
+        self.away = Some((now + wait, end));
         None
     }
 
     /// What follows from the time alone. To be called a few times a second.
     pub(super) fn tick(&mut self, now: Instant) -> Option<Event> {
-        if let Some((since, end)) = self.away
-            && now - since >= self.grace
+        if let Some((until, end)) = self.away
+            && now >= until
         {
             return Some(Event::Over(end));
         }
