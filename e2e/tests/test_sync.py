@@ -81,7 +81,7 @@ def chromium(whip, key, clips):
 
 
 CASES = [(publisher, faults) for publisher in (chromium, obs) for faults in FAULTS]
-TELLING = [(chromium, "loss-5"), (obs, "loss-10"), (obs, "bursts")]
+TELLING = [(chromium, "loss-5"), (obs, "loss-10")]
 
 
 @pytest.mark.parametrize(("kind", "faults"), CASES if WHOLE else TELLING,
