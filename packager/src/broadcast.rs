@@ -5,7 +5,7 @@
 //! itself. Both hand their state back when a worker dies, and a new one goes on with it.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use schema::api::{BroadcastState, PublishGrant};
 use schema::ladder::{FrameRate, PictureSize};
@@ -276,8 +276,7 @@ async fn begin(start: Start, outline: Outline, first: First, cancel: Cancellatio
 
 /// The zero of a feed that does not tell: as if its beginning had been captured just now.
 fn begun_now(begins: MediaTime) -> Zero {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let wall = UnixMicros(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX)).plus(-begins);
+    let wall = UnixMicros::from(SystemTime::now()).plus(-begins);
     let now = Instant::now().into_std();
     Zero { instant: now.checked_sub(real(begins)).unwrap_or(now), wall }
 }

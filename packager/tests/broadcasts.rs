@@ -448,8 +448,7 @@ async fn the_backup_stands_in_for_a_primary_that_stalls_and_gives_back_when_it_i
 }
 
 fn hour_ago() -> UnixMicros {
-    let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
-    UnixMicros(i64::try_from(wall).unwrap() - 3_600_000_000)
+    UnixMicros::from(std::time::SystemTime::now()).plus(MediaTime(-3_600 * MediaTime::PER_SECOND))
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +147,14 @@ impl Sum for MediaTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UnixMicros(pub i64);
+
+impl From<SystemTime> for UnixMicros {
+    /// A reading from before 1970 becomes 1970.
+    fn from(reading: SystemTime) -> Self {
+        let since = reading.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+}
 
 impl UnixMicros {
     /// The wall-clock reading `media` after (or before) this one.

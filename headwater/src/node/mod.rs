@@ -8,7 +8,7 @@ mod shelf;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use ingest::whip::Arrival;
 use origin::Directory;
@@ -289,8 +289,7 @@ fn listing(directory: Directory, told: watch::Receiver<Status>) -> Listing {
 
 /// The wall clock.
 fn now() -> UnixMicros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMicros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    SystemTime::now().into()
 }
 
 /// Unique over all time and nodes, and sorted by time.

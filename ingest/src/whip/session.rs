@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use ingest_rtc::{PeerEnd, PeerEvent, Receiver, RtpPacket, SenderReport};
 use schema::api::PublishGrant;
@@ -338,6 +338,6 @@ pub(super) fn now() -> Instant {
 /// The wall clock at `arrival`, a moment ago: the one place of this crate that reads it.
 fn wall_at(arrival: Instant, now: Instant) -> UnixMicros {
     let ago = now.saturating_duration_since(arrival);
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(ago);
-    UnixMicros(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX))
+    let now = SystemTime::now();
+    now.checked_sub(ago).unwrap_or(now).into()
 }
