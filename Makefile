@@ -41,7 +41,7 @@ test-rust: ## Unit, property, HTTP and SQL tests
 test-web: web/node_modules/.package-lock.json ## Tests of the pages' logic
 	cd web && npm test
 
-test-e2e: ## End to end with browsers, FFmpeg, aiortc, VLC and streamlink
+test-e2e: ## End to end with browsers, hls.js, Shaka Player, FFmpeg, aiortc, VLC and streamlink
 	cargo build
 	e2e/run
 

@@ -8,12 +8,14 @@ pass. `rules` lists all of them with their clauses.
 |---|---|
 | `text` | one playlist as text: lines, tags, attribute lists |
 | `media` | one revision of a media playlist |
+| `date_ranges` | date ranges: one revision, two, and all renditions |
+| `updates` | delta updates, and what a client makes of them |
 | `revisions` | what may change between two revisions of one media playlist |
 | `presentation` | the multivariant playlist, and media playlists against each other |
 | `fmp4` | init sections, parts and segments |
 | `timeline` | playlist against media: durations, dates, bit rates |
 
-Not covered: delta updates, date ranges, encryption, byte ranges, I-frame playlists.
+Not covered: encryption, byte ranges, I-frame playlists.
 """
 
 from .finding import Finding, Report

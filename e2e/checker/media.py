@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-from . import text
+from . import date_ranges, text
 from .finding import Report
 
 # FFmpeg refuses other endings of the path ("not in allowed_segment_extensions").
@@ -64,6 +64,8 @@ class MediaPlaylist:
     server_control: dict = field(default_factory=dict)
     hints: list = field(default_factory=list)
     reports: list = field(default_factory=list)
+    date_ranges: list = field(default_factory=list)
+    skip: dict | None = None
     independent: bool = False
     ended: bool = False
     header: list = field(default_factory=list)
@@ -224,6 +226,10 @@ class _Reader:
         playlist, report, name = self.playlist, self.report, line.name
         if name == "EXT-X-PRELOAD-HINT":
             playlist.hints.append(line.attributes)
+        elif name == "EXT-X-DATERANGE":
+            playlist.date_ranges.append(line)
+        elif name == "EXT-X-SKIP":
+            playlist.skip = line.attributes
         elif name == "EXT-X-RENDITION-REPORT":
             playlist.reports.append(line.attributes)
         elif name == "EXT-X-ENDLIST":
@@ -265,6 +271,7 @@ def check(raw):
     _durations(playlist, report)
     _names(playlist, report)
     _dates(playlist, report)
+    report.merge(date_ranges.check(playlist))
     _server_control(playlist, report)
     if playlist.part_target is not None or playlist.has_parts():
         _parts(playlist, report)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
-from . import text, timeline
+from . import date_ranges, text, timeline
 from .finding import Report
 from .media import decimal, integer
 
@@ -129,6 +129,7 @@ def check_together(renditions):
         report.require((a.part_target is None) == (b.part_target is None), "H-059", "parts on some only", other.name)
         _aligned(first, other, report)
     _dates_agree(renditions, report)
+    report.merge(date_ranges.check_together([rendition.playlist for rendition in renditions]))
     return report.findings
 
 

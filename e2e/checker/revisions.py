@@ -8,7 +8,7 @@ replaced; EXT-X-ENDLIST added. Anything else is a finding.
 from dataclasses import dataclass
 from decimal import Decimal
 
-from . import media
+from . import date_ranges, media
 from .finding import Report
 
 
@@ -38,6 +38,7 @@ def check_pair(old, new):
     _removed(old, new, report)
     _kept(old, new, report)
     _hint(old, new, report)
+    report.merge(date_ranges.check_pair(old, new))
     return report.findings
 
 
@@ -141,6 +142,7 @@ def check_all(revisions):
     for old, new in zip(revisions, revisions[1:]):
         where = f"revision at {new.playlist.last_position()}"
         report.merge(check_pair(old.playlist, new.playlist), where)
+    report.merge(date_ranges.check_reuse(revisions))
     return report.findings
 
 

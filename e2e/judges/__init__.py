@@ -1,4 +1,4 @@
-"""Everybody who judges a recorded run: our checker, two parsers of others, ffprobe and FFmpeg's decoders."""
+"""Everybody who judges a recorded run: our checker, two parsers of others, mp4box.js, ffprobe and FFmpeg's decoders."""
 
 import json
 import subprocess
@@ -120,7 +120,7 @@ def parse_with_hls_parser(recording):
 
 
 def decode_all(recording, folder):
-    problems = []
+    problems, files = [], []
     playlist, _ = presentation.parse(recording.multivariant)
     for rendition in recording.renditions:
         whole = union(recording, rendition)
@@ -130,7 +130,18 @@ def decode_all(recording, folder):
             target.write_bytes(run)
             problems += decode(target)
             problems += probe(target, playlist, recording.url, rendition)
-    return problems
+            files.append(target)
+    return problems + read_with_mp4box(files, playlist)
+
+
+def read_with_mp4box(files, playlist):
+    """GPAC's reader: codec strings against CODECS, and decode times."""
+    said = sorted({codec for v in playlist.variants for codec in v.attributes.get("CODECS", "").split(",")})
+    wanted = [{"path": str(path), "codecs": said} for path in files]
+    result = subprocess.run([node(), HERE / "mp4box.mjs"], input=json.dumps(wanted), capture_output=True, text=True,
+                            timeout=60, check=False)
+    assert result.returncode == 0, f"mp4box.js did not run: {result.stderr}"
+    return [f"npm mp4box: {problem}" for problem in json.loads(result.stdout)]
 
 
 def continuous_runs(whole):

@@ -185,6 +185,49 @@ class Player:
         assert not elsewhere, f"the page asked elsewhere: {elsewhere[:5]}"
 
 
+class Shaka:
+    """A page in which Shaka Player plays a playlist in low latency, and what it asks the network for."""
+
+    START_MS = 40_000
+
+    def __init__(self, page, base, url):
+        self.page = page
+        self.requests = []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.goto(f"{base}/players/shaka.html")
+        page.evaluate("url => { play(url) }", url)
+
+    def state(self):
+        return self.page.evaluate("state()")
+
+    def wait_time(self, seconds, milliseconds=START_MS):
+        """Waits until it has shown that moment of the media; fails at its first error."""
+        try:
+            self.page.wait_for_function("wanted => errors.length || video.currentTime >= wanted", arg=seconds,
+                                        timeout=milliseconds, polling=POLLING_MS)
+        except TimeoutError as error:
+            raise AssertionError(f"Shaka does not reach {seconds}: {self.state()}") from error
+        state = self.state()
+        assert not state["errors"], state
+        return state
+
+    def check_plays_on(self, seconds):
+        """Plays so much more from where it is, by blocking reloads and parts."""
+        self.page.wait_for_function("errors.length || video.currentTime > 0", timeout=self.START_MS,
+                                    polling=POLLING_MS)
+        before = self.state()
+        first = len(self.requests)
+        after = self.wait_time(before["currentTime"] + seconds, self.START_MS + 5_000 * seconds)
+        assert after["frames"] > before["frames"] and after["width"] > 0, (before, after)
+        assert 0 < after["latency"] < Player.LATENCY_S, after
+        asked = self.requests[first:]
+        blocking = [url for url in asked if "_HLS_msn=" in url and "_HLS_part=" in url]
+        parts = [url for url in asked if "/part-" in url]
+        # A reload for each part of each of its two playlists would be six a second.
+        assert len(blocking) >= seconds and len(parts) >= seconds, (len(blocking), len(parts), len(asked))
+        return after
+
+
 class Session:
     """Pages of one browser."""
 
@@ -197,7 +240,7 @@ class Session:
         """`codec` (H264, VP8, VP9, AV1), `width` and `height` are options."""
         context = self.browser.new_context(permissions=["camera", "microphone"])
         page = context.new_page()
-        page.goto(f"{self.base}/browser.html")
+        page.goto(f"{self.base}/publishers/browser.html")
         try:
             yield Publisher(page, whip, key, options)
         finally:
@@ -205,16 +248,20 @@ class Session:
 
     def clock(self, whip, key):
         page = self.browser.new_page()
-        page.goto(f"{self.base}/clock.html")
+        page.goto(f"{self.base}/publishers/clock.html")
         return Clock(page, whip, key)
 
     def player(self, url):
         # Certificates of tests are their own authority.
         return Player(self.browser.new_page(ignore_https_errors=True), url)
 
+    def shaka(self, playlist):
+        tools.node_package("shaka-player")
+        return Shaka(self.browser.new_page(), self.base, playlist)
+
 
 @contextmanager
 def session(arguments=()):
     """A browser with these arguments besides, and the server of the tests' own pages."""
-    with pages(ROOT / "e2e/publishers") as base, chromium(arguments) as browser:
+    with pages(ROOT / "e2e") as base, chromium(arguments) as browser:
         yield Session(browser, base)

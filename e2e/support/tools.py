@@ -25,6 +25,14 @@ def node():
     return need("node", ROOT / ".local/bin/node")
 
 
+def node_package(name):
+    """The folder of an npm package of the tests."""
+    folder = ROOT / "e2e/node_modules" / name
+    if not folder.is_dir():
+        raise Missing(f"the npm package {name} is not installed; run scripts/setup --tests")
+    return folder
+
+
 def nginx():
     return need("nginx", ROOT / ".local/nginx/usr/sbin/nginx", "/usr/sbin/nginx")
 

@@ -4,40 +4,12 @@ import re
 from urllib.parse import urlencode
 
 import publishers
-from checker import media
+from checker import media, updates
+from checker.updates import lines_of_segments
 from support import web
 
 # Half a minute of list; updates begin once more than the skip boundary of six seconds is listed.
 REVISIONS = 60
-SKIP = re.compile(r"#EXT-X-SKIP:SKIPPED-SEGMENTS=(\d+)\n")
-
-
-def lines_of_segments(text):
-    """For each complete segment its EXT-X-MAP, perhaps of an earlier one, and its other lines."""
-    segments, lines, init, begun = [], [], None, False
-    for line in text.splitlines():
-        begun |= line.startswith(("#EXT-X-MAP", "#EXT-X-PROGRAM-DATE-TIME"))
-        if line.startswith("#EXT-X-MAP"):
-            init = line
-        elif begun:
-            lines.append(line)
-            if not line.startswith("#"):
-                segments.append((init, lines))
-                lines = []
-    return segments
-
-
-def merge(held, update):
-    """What is held and a delta update, together (rfc8216bis 6.3.7)."""
-    head, skipped, tail = SKIP.split(update)
-    first = media_sequence(update) - media_sequence(held)
-    merged, init = [head], None
-    for own, lines in lines_of_segments(held)[first:first + int(skipped)]:
-        if own != init:
-            merged.append(f"{own}\n")
-            init = own
-        merged += [f"{line}\n" for line in lines]
-    return "".join([*merged, tail])
 
 
 def media_sequence(text):
@@ -66,14 +38,15 @@ def test_a_client_that_asks_for_updates_alone_holds_the_full_playlist(server):
         channel.wait_playable()
         rendition = next(line for line in get(channel.playlist).splitlines() if line.endswith("360p/index.m3u8"))
         url = channel.playlist.rsplit("/", 1)[0] + "/" + rendition
-        held, updates = get(url), 0
-        assert "CAN-SKIP-UNTIL=6.0" in held
-        while updates < REVISIONS:
+        held, count = get(url), 0
+        assert "CAN-SKIP-UNTIL=6.0,CAN-SKIP-DATERANGES=YES" in held
+        while count < REVISIONS:
             publisher.check_running()
             answer = get(url, _HLS_skip="YES", **next_part(held))
-            if SKIP.search(answer):
-                updates += 1
-                held = merge(held, answer)
+            if updates.is_update(answer):
+                count += 1
+                assert updates.check(answer, "YES") == []
+                held = updates.merge(held, answer)
             else:
                 held = answer
             check_playlist(held)
@@ -108,7 +81,7 @@ def test_an_update_is_a_representation_of_its_own_and_every_other_value_gets_the
         while len(lines_of_segments(text)) < 8:
             text = get(url, **next_part(text))
         update = fetch(url, _HLS_skip="v2")
-        assert SKIP.search(update.text()) and update.headers["cache-control"] == "max-age=1"
+        assert updates.check(update.text(), "v2") == [] and update.headers["cache-control"] == "max-age=1"
         assert "-delta" in update.headers["etag"]
         for value in ("", "yes", "NO", "v3"):
-            assert not SKIP.search(get(url, _HLS_skip=value)), value
+            assert not updates.is_update(get(url, _HLS_skip=value)), value

@@ -85,6 +85,8 @@ def test_a_killed_worker_is_replaced_and_playback_goes_on(server, channel, tmp_p
         watcher = follow(channel, publisher, 2)
         player = chromium.player(channel.page)
         player.wait_live()
+        shaka = chromium.shaka(channel.playlist)
+        shaka.check_plays_on(2)
         worker, = server.workers()
         assert worker.kill()
         follow(channel, publisher, 3, watcher)
@@ -95,6 +97,7 @@ def test_a_killed_worker_is_replaced_and_playback_goes_on(server, channel, tmp_p
         player.wait_time(stats["currentTime"] + 6, milliseconds=40_000)
         after = player.stats()
         assert (after["fatalErrors"], after["attachments"]) == (0, 1), after
+        shaka.check_plays_on(4)
         recording = finish(watcher, publisher)
     for rendition in recording.renditions:
         breaks = sum(segment.discontinuity for segment in rendition.last().segments)

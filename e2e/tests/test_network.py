@@ -5,6 +5,7 @@ import time
 import pytest
 
 import publishers
+from checker import date_ranges
 from judges import FAULTY_NETWORK, flashes, judge
 from support.faults import Delay, Loss
 from support.relay import Relay
@@ -63,6 +64,9 @@ def test_media_go_on_after_an_outage_of_five_seconds(server, channel, tmp_path):
             assert relay.dropped > lost
         recording = finish(follow(channel, publisher, 3, watcher), publisher)
     judge(recording, tmp_path, FAULTY_NETWORK)
+    for rendition in recording.renditions:
+        (start, end), = date_ranges.spans(rendition.last()).values()
+        assert OUTAGE_S - 1 < (end - start).total_seconds() < OUTAGE_S * SLACK, rendition.name
 
 
 def test_media_go_on_from_another_address_of_the_publisher(server, channel, tmp_path):

@@ -42,6 +42,13 @@ def test_the_watch_page_plays_in_low_latency(live):
         print(f"latency {stats['latency']:.2f} s, {stats['droppedFrames']} frames dropped of {stats['totalFrames']}")
 
 
+def test_shaka_plays_in_low_latency(live):
+    with browser.session() as chromium:
+        state = chromium.shaka(live.playlist).check_plays_on(6)
+    assert state["tracks"] == 2, state
+    print(f"latency {state['latency']:.2f} s")
+
+
 def test_a_viewer_who_waits_sees_the_broadcast_start_without_a_reload(server, channel):
     with browser.session() as chromium:
         player = chromium.player(channel.page)

@@ -62,7 +62,8 @@ pub enum Opening {
     Publisher {
         /// The publisher.
         joining: Joining,
-        /// Which kinds of track it negotiated. One that stays silent for the first seconds is not offered.
+        /// Which kinds of track it negotiated. Pictures that stay away for the first seconds are not offered; for sound
+        /// that does, there is silence until it comes.
         tracks: Tracks,
     },
     /// As its node left it when it stopped; the publisher is awaited.
@@ -199,11 +200,11 @@ async fn looked_at(start: Start, mut first: Joining, tracks: Tracks, cancel: Can
         start.status.send_modify(|status| status.source_size = Some(size));
     }
     if seen.tracks != tracks {
-        warn!(broadcast = %start.broadcast, seen = ?seen.tracks, negotiated = ?tracks, "a track stays silent and is not offered");
+        warn!(broadcast = %start.broadcast, seen = ?seen.tracks, negotiated = ?tracks, "a track stays silent");
     }
     let zero = first.feed.zero().unwrap_or_else(|| begun_now(seen.begins));
     let outline = Outline {
-        tracks: seen.tracks,
+        tracks: Tracks { audio: seen.tracks.audio || tracks.audio, ..seen.tracks },
         source: seen.size.map(|size| ladder::source_size(size, grant.last_size)),
         frame_rate: ladder::frame_rate(grant.frame_rate, || seen.frame_rate),
         zero: zero.wall,
@@ -240,6 +241,7 @@ async fn begin(start: Start, outline: Outline, first: First, cancel: Cancellatio
     let timing = Arc::new(Timing::new(grant.profile, outline.frame_rate, outline.tracks));
     let keyframe = Arc::new(Notify::new());
     let begins = timing.beginning(first.begins);
+    let frame = outline.tracks.video.then(|| timing.frame_rate.frame());
     start.status.send_modify(|status| status.outline = Some(outline));
     let sessions = sources::Sessions {
         zero: first.zero,
@@ -270,7 +272,8 @@ async fn begin(start: Start, outline: Outline, first: First, cancel: Cancellatio
     );
     let sources = sources::Sources::new(sessions, first.publisher, &first.units);
     let slate = grant.slate.map(|slate| slate.data);
-    let feeding = feeding::Feeding::new(sources, first.units, feeding::Beginning { at: begins, slate, keyframe });
+    let beginning = feeding::Beginning { at: begins, frame, slate, keyframe };
+    let feeding = feeding::Feeding::new(sources, first.units, beginning);
     run::run(publisher, feeding, start.transcoding, cancel).await
 }
 

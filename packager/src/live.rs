@@ -14,9 +14,11 @@ use tokio::sync::watch;
 
 mod objects;
 mod thumbnail;
+mod update;
 
 pub use objects::{InitSection, Name, Object, Objects, SegmentObjects};
 pub use thumbnail::Thumbnail;
+pub use update::{Old, Update};
 
 /// One broadcast as viewers see it. Shared, and immutable but for its `watch`es.
 #[derive(Debug)]
@@ -98,7 +100,7 @@ pub struct Snapshot {
     /// The rendered playlist; empty before the first part.
     pub playlist: Text,
     /// The same as a delta update (rfc8216bis 6.2.5.1); `None` while there is nothing to skip.
-    pub delta: Option<Text>,
+    pub delta: Option<Update>,
     /// `EXT-X-TARGETDURATION`, in seconds.
     pub target_duration_s: u32,
     /// `PART-TARGET`; `None` where the profile has no parts.

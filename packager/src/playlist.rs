@@ -11,11 +11,15 @@ use bytes::Bytes;
 use schema::id::RenditionName;
 use schema::{Incarnation, MediaTime, UnixMicros};
 
-use crate::live::{InitSection, Name, Object, Objects, SegmentObjects, Snapshot, Text};
+use crate::live::{InitSection, Name, Object, Objects, SegmentObjects, Snapshot, Text, Update};
+use crate::outage::Outage;
 use crate::timing::Timing;
 
+mod date_ranges;
 pub mod multivariant;
 mod render;
+
+use date_ranges::{DateRanges, Place};
 
 /// A part to be listed.
 #[derive(Debug, Clone)]
@@ -86,6 +90,7 @@ pub struct Window {
     segments: VecDeque<Segment>,
     open: Option<Segment>,
     retired: VecDeque<Retired>,
+    ranges: DateRanges,
     next_msn: u64,
     longest: MediaTime,
     revision: u64,
@@ -107,6 +112,7 @@ impl Window {
             segments: VecDeque::new(),
             open: None,
             retired: VecDeque::new(),
+            ranges: DateRanges::new(incarnation, zero),
             next_msn: first_msn,
             longest: MediaTime::ZERO,
             revision: 0,
@@ -213,6 +219,17 @@ impl Window {
         }
         let oldest = self.owed().next().map(|segment| segment.init);
         self.inits.retain(|init| oldest.is_none_or(|oldest| init.index >= oldest));
+        let first_msn = self.segments.front().map_or(self.next_msn, |first| first.msn);
+        self.ranges.retire(first_msn, now, self.timing.skip_until.unwrap_or_default());
+    }
+
+    /// Lists an outage, or the end of one, as a date range behind what is listed; true if that changed the list. One
+    /// that is over stays listed as long as a segment up to the number `last_msn` is.
+    pub fn mark(&mut self, outage: &Outage, last_msn: u64) -> bool {
+        let open = self.open.as_ref().filter(|_| self.lists_parts());
+        let place = Place { msn: self.next_msn(), parts: open.map_or(0, |open| open.parts.len()) };
+        let listed_to = self.end();
+        self.ranges.mark(outage, place, listed_to, last_msn)
     }
 
     /// Nothing follows: completes what is open, and sets the end mark.
@@ -272,13 +289,13 @@ impl Window {
         let hinted_init: Option<Arc<str>> = init.map(|name| name.to_string().into());
         let tail = render::Tail { reports, hint: hint.as_deref(), hinted_init: hinted_init.as_deref() };
         let playlist = if self.has_media() { render::full(self, &tail) } else { String::new() };
-        let delta = render::delta(self, &tail);
+        let delta = render::delta(self, &tail).map(|text| self.update(text));
         let parts = |segment: Option<&Segment>| segment.filter(|_| listed).map_or(0, |segment| count(&segment.parts));
         let first = self.segments.front().or(self.open.as_ref());
         Snapshot {
             revision: self.revision,
             playlist: playlist.into(),
-            delta: delta.map(Text::from),
+            delta,
             target_duration_s: self.timing.target_duration_s,
             part_target: self.timing.part_target,
             first_msn: first.map_or(self.next_msn, |first| first.msn),
@@ -291,6 +308,11 @@ impl Window {
             objects: self.objects(),
             published: now,
         }
+    }
+
+    fn update(&self, text: String) -> Update {
+        let boundary = self.timing.skip_until.unwrap_or_default();
+        Update::new(text, self.ranges.old(self.end(), boundary))
     }
 
     /// The name of the part that comes next if the segmentation goes on as planned.

@@ -15,7 +15,7 @@ use packager::live::LiveBroadcast;
 use prometheus::Registry;
 use schema::api::{BroadcastState, KeyRole, PublishGrant, SecondPublisher};
 use schema::ladder::{FrameRate, Ladder, LatencyProfile, PictureSize};
-use schema::{Feed, Incarnation, MediaTime, SessionEnd, UnixMicros};
+use schema::{Feed, Incarnation, MediaTime, SessionEnd, TrackKind, UnixMicros};
 use support::{Life, OpenFeed, PacedFeed, ReadyFeed, Script, open_feed, publisher, vp8};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -203,17 +203,73 @@ async fn a_shutdown_finishes_the_open_part_and_sets_no_end_mark() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_negotiated_track_that_stays_silent_is_not_offered() {
-    let script = Script::new([Life::Well]);
-    let units = publisher(10).into_iter().filter(|unit| unit.codec == schema::Codec::H264).collect();
-    let mut setup = setup(ReadyFeed::new(units, None), &script);
-    let cancel = CancellationToken::new();
-    let (_, live) = tokio::join!(broadcast::run(setup.start, setup.opening, cancel.clone()), async {
-        let live = (&mut setup.listed).await.unwrap();
-        cancel.cancel();
-        live
-    });
-    assert!(live.renditions.iter().all(|rendition| rendition.kind == schema::TrackKind::Video));
+async fn sound_that_comes_late_is_silence_until_then() {
+    let (publisher, feed) = open_feed();
+    let mut setup = setup(feed, &Script::new([Life::Well]));
+    let mut running = JoinSet::new();
+    running.spawn(run(setup.start, setup.opening));
+    publisher.publish_kinds(Duration::from_secs(5), &[TrackKind::Video]).await;
+    let live = (&mut setup.listed).await.unwrap();
+    assert_eq!(names(&live).last(), Some(&"audio"));
+    publisher.publish(Duration::from_secs(6)).await;
+    publisher.end(SessionEnd::Closed);
+    let end = running.join_next().await.unwrap().unwrap();
+    is_seamless(&live);
+    assert_eq!(end.next_msn, 46, "11 s");
+    assert!(!playlist(&live, "audio").contains("#EXT-X-GAP"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pictures_that_come_after_sound_was_listed_alone_are_left_out() {
+    let (publisher, feed) = open_feed();
+    let mut setup = setup(feed, &Script::new([Life::Well]));
+    let mut running = JoinSet::new();
+    running.spawn(run(setup.start, setup.opening));
+    publisher.publish_kinds(Duration::from_secs(6), &[TrackKind::Audio]).await;
+    let live = (&mut setup.listed).await.unwrap();
+    publisher.publish(Duration::from_secs(5)).await;
+    publisher.end(SessionEnd::Closed);
+    running.join_next().await.unwrap().unwrap();
+    assert_eq!(names(&live), ["audio"]);
+    let multivariant = String::from_utf8(live.multivariant.get().unwrap().to_vec()).unwrap();
+    assert!(!multivariant.contains("avc1") && !multivariant.contains("AUDIO="), "{multivariant}");
+    is_seamless(&live);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_track_that_is_lost_and_comes_back_leaves_the_lists_seamless_and_missing_pictures_are_marked() {
+    for (kept, ranges) in [(TrackKind::Audio, 2), (TrackKind::Video, 0)] {
+        let (publisher, feed) = open_feed();
+        let mut setup = setup(feed, &Script::new([Life::Well]));
+        let mut running = JoinSet::new();
+        running.spawn(run(setup.start, setup.opening));
+        publisher.publish(Duration::from_secs(6)).await;
+        publisher.publish_kinds(Duration::from_secs(9), &[kept]).await;
+        publisher.publish(Duration::from_secs(6)).await;
+        publisher.end(SessionEnd::Closed);
+        let end = running.join_next().await.unwrap().unwrap();
+        let live = setup.listed.try_recv().unwrap();
+        is_seamless(&live);
+        assert_eq!(end.next_msn, 51, "21 s");
+        assert_eq!(outages(&live).len(), ranges);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pictures_that_are_lost_for_good_are_missing_until_the_end_and_sound_goes_on() {
+    let (publisher, feed) = open_feed();
+    let mut setup = setup(feed, &Script::new([Life::Well]));
+    let mut running = JoinSet::new();
+    running.spawn(run(setup.start, setup.opening));
+    publisher.publish(Duration::from_secs(6)).await;
+    publisher.publish_kinds(Duration::from_secs(14), &[TrackKind::Audio]).await;
+    publisher.end(SessionEnd::Closed);
+    running.join_next().await.unwrap().unwrap();
+    let live = setup.listed.try_recv().unwrap();
+    is_seamless(&live);
+    let outages = outages(&live);
+    assert_eq!((outages.len(), outages[1].0), (2, 6_000));
+    assert!((19_600..=20_100).contains(&outages[1].1.unwrap()), "where the list ends: {outages:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,6 +278,7 @@ async fn a_browser_that_begins_at_180_lines_gets_a_ladder_of_720() {
     let picture = |index: i64| vp8(MediaTime::from_ticks(index, 30), (320, 180), index % 60 == 0);
     let feed = ReadyFeed::new((0..300).map(picture).collect(), Some(SessionEnd::Closed));
     let mut setup = setup(feed, &script);
+    setup.negotiated(Tracks { video: true, audio: false });
     run(setup.start, setup.opening).await;
     let live = setup.listed.try_recv().unwrap();
     assert_eq!(names(&live), ["720p", "480p", "360p"]);
@@ -237,6 +294,7 @@ async fn the_largest_of_the_first_key_frames_counts_and_a_known_size_is_not_exce
     let picture = |index: i64| vp8(at(index), size(index), index % 20 == 0);
     let feed = ReadyFeed::new((0..300).map(picture).collect(), Some(SessionEnd::Closed));
     let mut setup = setup(feed, &script);
+    setup.negotiated(Tracks { video: true, audio: false });
     setup.start.grant.last_size = Some(PictureSize { width: 640, height: 360 });
     run(setup.start, setup.opening).await;
     assert_eq!(names(&setup.listed.try_recv().unwrap())[0], "1080p");
@@ -310,6 +368,22 @@ fn joining(feed: OpenFeed, role: KeyRole) -> Word {
     Word::Join(joins(feed, role))
 }
 
+/// The date ranges in all lists, which are the same: from when to when, in milliseconds of the broadcast.
+fn outages(live: &LiveBroadcast) -> Vec<(i64, Option<i64>)> {
+    let in_list = |name: &str| -> Vec<(i64, Option<i64>)> {
+        let text = playlist(live, name);
+        let date = |line: &str, key: &str| {
+            let text = line.split(&format!("{key}=\"")).nth(1)?.split('"').next()?;
+            Some(chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis() - 1_800_000_000_000)
+        };
+        let lines = text.lines().filter(|line| line.starts_with("#EXT-X-DATERANGE:"));
+        lines.map(|line| (date(line, "START-DATE").unwrap(), date(line, "END-DATE"))).collect()
+    };
+    let first = in_list(names(live)[0]);
+    assert!(names(live).iter().all(|name| in_list(name) == first));
+    first
+}
+
 /// The dates of all listed segments and parts follow each other without a jump, and nothing begins anew.
 fn is_seamless(live: &LiveBroadcast) {
     for rendition in &live.renditions {
@@ -351,6 +425,7 @@ async fn a_publisher_that_is_lost_and_comes_back_goes_on_in_the_same_playlist() 
     assert_eq!(end.cause, Cause::Session(SessionEnd::Closed));
     is_seamless(&live);
     assert_eq!(end.next_msn, 40 + 16, "32 s of output");
+    assert_eq!(outages(&live), [(6_000, None), (6_000, Some(26_000))]);
     assert!(setup.words.is_closed(), "the next publisher begins another broadcast");
 }
 
@@ -480,6 +555,7 @@ async fn a_broadcast_that_its_node_left_goes_on_above_what_was_listed_and_awaits
     let reached = setup.status.borrow().reached.unwrap();
     assert_eq!((reached.epoch, reached.next_msn), (4, end.next_msn));
     is_seamless(&live);
+    assert_eq!(outages(&live).len(), 2, "from the beginning until the publisher came");
 }
 
 #[tokio::test(start_paused = true)]

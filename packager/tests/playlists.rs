@@ -12,6 +12,7 @@ use std::time::Instant;
 use packager::broadcast::{BroadcastMetrics, Cause, Outlets, Publisher, Status, Subject};
 use packager::ladder;
 use packager::live::{LiveBroadcast, Snapshot};
+use packager::outage::Outage;
 use packager::timing::{Timing, Tracks};
 use packager_transcode::wire::Output;
 use prometheus::Registry;
@@ -115,6 +116,22 @@ impl Run {
         }
     }
 
+    /// Tells of an outage, in seconds of media time.
+    fn mark(&mut self, number: u64, start: i64, end: Option<i64>) {
+        let outage = Outage { number, start: seconds(start), end: end.map(seconds) };
+        self.publisher.as_mut().unwrap().mark(&[outage], Instant::now());
+        self.collect();
+        self.ranges_are_the_same();
+    }
+
+    /// Any list with date ranges has the same as the others that begin with the same segment (rfc8216bis 6.2.4).
+    fn ranges_are_the_same(&self) {
+        let newest: Vec<&Arc<Snapshot>> = self.revisions.iter().map(|revisions| revisions.last().unwrap()).collect();
+        for other in newest.iter().filter(|other| other.first_msn == newest[0].first_msn) {
+            assert_eq!(date_ranges(&text(other)), date_ranges(&text(newest[0])));
+        }
+    }
+
     fn restart(&mut self) -> MediaTime {
         let publisher = self.publisher.as_mut().unwrap();
         publisher.restart();
@@ -152,6 +169,20 @@ fn seconds(count: i64) -> MediaTime {
     MediaTime(count * MediaTime::PER_SECOND)
 }
 
+const RANGE: &str = "#EXT-X-DATERANGE:";
+
+fn date_ranges(text: &str) -> Vec<String> {
+    text.lines().filter(|line| line.starts_with(RANGE)).map(str::to_owned).collect()
+}
+
+fn without_ranges(text: &str) -> String {
+    text.lines().filter(|line| !line.starts_with(RANGE)).map(|line| format!("{line}\n")).collect()
+}
+
+fn range_id(line: &str) -> String {
+    line.split("ID=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
 /// A playlist, read as simply as possible.
 #[derive(Debug, Default, Clone)]
 struct Read_ {
@@ -162,6 +193,7 @@ struct Read_ {
     hint: Option<String>,
     hinted_map: Option<String>,
     reports: Vec<String>,
+    ranges: Vec<String>,
     ended: bool,
 }
 
@@ -211,6 +243,8 @@ fn read(text: &str) -> Read_ {
             read.hinted_map = Some(uri(line));
         } else if line.starts_with("#EXT-X-PRELOAD-HINT:TYPE=PART") {
             read.hint = Some(uri(line));
+        } else if line.starts_with(RANGE) {
+            read.ranges.push(line.to_owned());
         } else if line.starts_with("#EXT-X-RENDITION-REPORT") {
             read.reports.push(line.to_owned());
         } else if line == "#EXT-X-ENDLIST" {
@@ -236,6 +270,8 @@ fn only_allowed_edits(old: &Read_, new: &Read_, target: f64) {
     let gone = old.segments[..removed].iter().flat_map(|segment| &segment.tags);
     let gone = gone.filter(|tag| *tag == "#EXT-X-DISCONTINUITY").count() as u64;
     assert_eq!(new.discontinuities, old.discontinuities + gone);
+    let kept: Vec<&String> = old.ranges.iter().filter(|line| new.ranges.contains(line)).collect();
+    assert!(new.ranges.iter().take(kept.len()).eq(kept), "{:?} became {:?}", old.ranges, new.ranges);
     for (index, (before, after)) in old.segments[removed..].iter().zip(&new.segments).enumerate() {
         assert_eq!(before.tags, after.tags);
         if !before.end.is_empty() {
@@ -275,14 +311,14 @@ fn advertised(read: &Read_) -> Vec<String> {
     read.segments.iter().flat_map(of).collect()
 }
 
-fn others_can_read_it(text: &str, timing: &Timing) {
+fn others_can_read_it(text: &str, version: usize) {
     let options = ParsingOptionsBuilder::new().with_parsing_for_all_tags().build();
     let mut reader = Reader::from_str(text, options);
     while let Some(line) = reader.read_line().unwrap() {
         assert!(!matches!(line, HlsLine::UnknownTag(_) | HlsLine::Comment(_) | HlsLine::Blank), "{line:?}");
     }
     let parsed = m3u8_rs::parse_media_playlist_res(text.as_bytes()).unwrap();
-    assert_eq!(parsed.version, Some(if timing.skip_until.is_some() { 9 } else { 6 }));
+    assert_eq!(parsed.version, Some(version));
 }
 
 fn gunzip(bytes: &[u8]) -> String {
@@ -335,6 +371,25 @@ fn merge(old: &str, update: &str) -> String {
     merged + tail
 }
 
+/// The date ranges of a client that holds some and gets an update without the old ones (rfc8216bis 6.3.7).
+fn merge_ranges(held: Vec<String>, update: &str) -> Vec<String> {
+    let removed = update.split("RECENTLY-REMOVED-DATERANGES=\"").nth(1).unwrap().split('"').next().unwrap();
+    let mut ranges: Vec<String> =
+        held.into_iter().filter(|line| !removed.split('\t').any(|id| id == range_id(line))).collect();
+    ranges.extend(date_ranges(update).into_iter().filter(|line| !ranges.contains(line)).collect::<Vec<_>>());
+    ranges
+}
+
+/// Both forms of a delta update list the same segments.
+fn differs_in_ranges_alone(newer: &str, update: &str) {
+    let lines = |text: &str| -> Vec<String> {
+        let common = |line: &&str| !line.starts_with("#EXT-X-VERSION") && !line.starts_with(RANGE);
+        let until_removed = |line: &str| line.split(",RECENTLY-REMOVED").next().unwrap().to_owned();
+        text.lines().filter(common).map(until_removed).collect()
+    };
+    assert_eq!(lines(newer), lines(update));
+}
+
 /// Exactly the segments beyond the skip boundary are skipped, and what remains is a playlist.
 fn skips_what_is_old(update: &str, full: &Read_, timing: &Timing) {
     let boundary = timing.skip_until.unwrap().as_seconds();
@@ -353,21 +408,30 @@ fn judge(revisions: &[Arc<Snapshot>], timing: &Timing) {
     let target = f64::from(timing.target_duration_s);
     let mut bodies: BTreeMap<String, usize> = BTreeMap::new();
     let mut before: Option<Read_> = None;
-    // What a client holds that asks for delta updates alone.
+    // What a client holds that asks for delta updates alone, and the date ranges of one that skips these too.
     let mut merged = String::new();
+    let mut ranges: Vec<String> = Vec::new();
+    let version = if timing.skip_until.is_some() { 9 } else { 6 };
     for snapshot in revisions {
         let text = text(snapshot);
-        others_can_read_it(&text, timing);
+        others_can_read_it(&text, version);
         assert_eq!(gunzip(&snapshot.playlist.gzip), text);
         if let Some(delta) = &snapshot.delta {
-            let update = String::from_utf8(delta.plain.to_vec()).unwrap();
-            others_can_read_it(&update, timing);
-            assert_eq!(gunzip(&delta.gzip), update);
+            let update = String::from_utf8(delta.segments.plain.to_vec()).unwrap();
+            others_can_read_it(&update, version);
+            assert_eq!(gunzip(&delta.segments.gzip), update);
             skips_what_is_old(&update, &read(&text), timing);
-            merged = merge(&merged, &update);
-            assert_eq!(merged, text);
+            merged = merge(&merged, &without_ranges(&update));
+            assert_eq!(merged, without_ranges(&text));
+            assert_eq!(date_ranges(&update), date_ranges(&text));
+            let newer = String::from_utf8(delta.date_ranges().plain.to_vec()).unwrap();
+            others_can_read_it(&newer, 10);
+            ranges = merge_ranges(ranges, &newer);
+            assert_eq!(ranges, date_ranges(&text), "{newer}");
+            differs_in_ranges_alone(&newer, &update);
         } else {
-            merged.clone_from(&text);
+            merged = without_ranges(&text);
+            ranges = date_ranges(&text);
         }
         let read = read(&text);
         let is_gap = |name: &String| text.contains(&format!("#EXT-X-GAP\n#EXTINF:{target:.5},\n{name}\n"));
@@ -415,17 +479,83 @@ fn numbers_agree(snapshot: &Snapshot, read: &Read_, timing: &Timing) {
 fn delta_updates_of_300_revisions_merge_to_the_full_list_discontinuities_among_them() {
     let mut run = Run::new(LatencyProfile::Ultra, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
     run.feed(MediaTime::ZERO, seconds(20));
-    for length in [7, 3, 11, 60] {
+    for (length, number) in [(7, 0), (3, 1), (11, 2), (60, 3)] {
         let at = run.restart();
         run.feed(at, at + seconds(length));
+        let end = (at + seconds(length)).0 / MediaTime::PER_SECOND;
+        run.mark(number, end - 2, None);
+        run.feed(at + seconds(length), at + seconds(length + 1));
+        run.mark(number, end - 2, Some(end + 1));
     }
+    run.feed(seconds(106), seconds(150));
     for revisions in &run.revisions {
         judge(revisions, &run.timing);
         let deltas: Vec<_> = revisions.iter().filter_map(|snapshot| snapshot.delta.as_ref()).collect();
         assert!(deltas.len() >= 300, "{}", deltas.len());
-        let with_break =
-            |delta: &&&packager::live::Text| delta.plain.windows(21).any(|at| at == b"#EXT-X-DISCONTINUITY\n");
+        let with_break = |delta: &&&packager::live::Update| {
+            delta.segments.plain.windows(21).any(|at| at == b"#EXT-X-DISCONTINUITY\n")
+        };
         assert!(deltas.iter().filter(with_break).count() > 50);
+    }
+}
+
+#[test]
+fn an_outage_is_a_date_range_of_all_lists_as_long_as_one_of_its_segments_is_listed() {
+    for profile in profiles() {
+        let mut run = Run::new(profile, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+        run.feed(MediaTime::ZERO, seconds(19));
+        run.mark(0, 18, None);
+        run.feed(seconds(19), seconds(26));
+        let begun =
+            "#EXT-X-DATERANGE:ID=\"outage-7-0\",CLASS=\"headwater.outage\",START-DATE=\"2027-01-15T08:00:18.000Z\"";
+        assert_eq!(date_ranges(&run.last(0)), [begun]);
+        run.mark(0, 18, Some(26));
+        run.mark(0, 18, Some(26));
+        let over =
+            format!("{},END-DATE=\"2027-01-15T08:00:26.000Z\"", begun.replace(",CLASS=\"headwater.outage\"", ""));
+        assert_eq!(date_ranges(&run.last(0)), [begun, &over]);
+        for to in 27..140 {
+            run.feed(seconds(to - 1), seconds(to));
+            run.ranges_are_the_same();
+        }
+        let segment = run.timing.segment.0 / MediaTime::PER_SECOND;
+        for revisions in &run.revisions {
+            judge(revisions, &run.timing);
+            let kept = revisions.iter().rev().find(|snapshot| !date_ranges(&text(snapshot)).is_empty()).unwrap();
+            let first = i64::try_from(kept.first_msn - 100).unwrap() * segment;
+            assert!((26..=26 + 3 * segment).contains(&first), "{profile:?}: dropped with the list at {first} s");
+        }
+    }
+}
+
+#[test]
+fn a_date_range_stands_behind_what_was_listed_when_it_came() {
+    let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    run.feed(MediaTime::ZERO, seconds(5));
+    run.mark(0, 4, None);
+    run.feed(seconds(5), seconds(60));
+    let parts: Vec<String> =
+        run.revisions[0].iter().map(|snapshot| text(snapshot)).filter(|text| text.contains(RANGE)).collect();
+    let lines: Vec<&str> = parts[4].lines().collect();
+    let at = lines.iter().position(|line| line.starts_with(RANGE)).unwrap();
+    assert!(lines[at - 1].contains("part-7-102-2.m4s") && lines[at + 1].contains("part-7-102-3.m4s"), "{}", parts[4]);
+    let late = run.last(0);
+    let ranges = late.lines().position(|line| line.starts_with(RANGE)).unwrap();
+    let media = late.lines().position(|line| line.starts_with("#EXT-X-MAP")).unwrap();
+    assert!(ranges < media, "its segment is gone, and it lasts: {late}");
+}
+
+#[test]
+fn an_outage_that_lasts_is_over_with_its_broadcast_but_not_with_its_node() {
+    for (cause, count) in [(Cause::Session(SessionEnd::Lost), 2), (Cause::Shutdown, 1)] {
+        let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+        run.feed(MediaTime::ZERO, seconds(9));
+        run.mark(0, 7, None);
+        run.end(cause);
+        run.ranges_are_the_same();
+        let ranges = date_ranges(&run.last(0));
+        assert_eq!(ranges.len(), count);
+        assert_eq!(ranges.last().unwrap().contains("END-DATE=\"2027-01-15T08:00:0"), count == 2, "{ranges:?}");
     }
 }
 

@@ -31,18 +31,21 @@ pub enum Form {
     /// All of it.
     #[default]
     Full,
-    /// Only what is newer than the skip boundary, where that is offered (rfc8216bis 6.2.5.1).
+    /// Without segments older than the skip boundary, where that is offered (rfc8216bis 6.2.5.1).
     Delta,
+    /// Without date ranges that are older, too.
+    DeltaOfDateRanges,
 }
 
 impl Form {
     /// Reads `_HLS_skip`. Whatever stands there but `YES` and `v2` asks for all of it, as if it were not there; so does
-    /// a directive that stands twice. There are no date ranges that `v2` could skip.
+    /// a directive that stands twice.
     #[must_use]
     pub fn parse(query: Option<&str>) -> Self {
         let mut values = query.unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("_HLS_skip="));
         match (values.next(), values.next()) {
-            (Some("YES" | "v2"), None) => Self::Delta,
+            (Some("YES"), None) => Self::Delta,
+            (Some("v2"), None) => Self::DeltaOfDateRanges,
             _ => Self::Full,
         }
     }
@@ -124,8 +127,9 @@ mod tests {
 
     #[test]
     fn a_delta_update_is_wanted_by_yes_and_v2_alone() {
-        for query in ["_HLS_skip=YES", "_HLS_skip=v2", "_HLS_msn=7&_HLS_skip=v2&_HLS_part=1"] {
-            assert_eq!(Form::parse(Some(query)), Form::Delta, "{query}");
+        assert_eq!(Form::parse(Some("_HLS_skip=YES")), Form::Delta);
+        for query in ["_HLS_skip=v2", "_HLS_msn=7&_HLS_skip=v2&_HLS_part=1"] {
+            assert_eq!(Form::parse(Some(query)), Form::DeltaOfDateRanges, "{query}");
         }
         for query in [
             "",

@@ -68,14 +68,16 @@ pub(crate) async fn playlist(
         Decision::Refuse(reason) => Some(Err(reason.into())),
     };
     let snapshot = settle(origin, place.rendition(), settled).await?;
-    let delta = snapshot.delta.as_ref().filter(|_| form == Form::Delta);
-    let text = delta.unwrap_or(&snapshot.playlist);
+    let (text, kind) = match (form, &snapshot.delta) {
+        (Form::Full, _) | (_, None) => (&snapshot.playlist, ""),
+        (Form::Delta, Some(update)) => (&update.segments, "-delta"),
+        (Form::DeltaOfDateRanges, Some(update)) => (update.date_ranges(), "-delta2"),
+    };
     let body = match encoding {
         Encoding::Gzip => &text.gzip,
         Encoding::Identity => &text.plain,
     };
     // A restarted broadcast counts revisions from 0 again, under a new incarnation.
-    let kind = if delta.is_some() { "-delta" } else { "" };
     let tag = format!("{}-{}{kind}", place.listed.broadcast.incarnation, snapshot.revision);
     Ok(playlist_content(body.clone(), encoding, &tag))
 }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use origin::{Body, Directory, Limits, Origin};
-use packager::live::{InitSection, LiveBroadcast, LiveRendition, Name, Object, Objects, SegmentObjects, Snapshot};
+use packager::live::{
+    InitSection, LiveBroadcast, LiveRendition, Name, Object, Objects, Old, SegmentObjects, Snapshot, Update,
+};
 use prometheus::Registry;
 use schema::ladder::LatencyProfile;
 use schema::{Incarnation, MediaTime, TrackKind, UnixMicros};
@@ -96,7 +98,10 @@ impl Window {
         Snapshot {
             revision: self.revision,
             playlist: playlist.into(),
-            delta: (!self.ended).then(|| format!("#EXTM3U {} update {}\n", self.name, self.revision).into()),
+            delta: (!self.ended).then(|| {
+                let text = format!("#EXTM3U {} update {}\n#EXT-X-SKIP:SKIPPED-SEGMENTS=1\n", self.name, self.revision);
+                Update::new(text, Old::default())
+            }),
             first_msn: self.first_msn,
             ended: self.ended,
             hint: self.hint.map(|hint| hint.to_string().into()),

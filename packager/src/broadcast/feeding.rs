@@ -10,15 +10,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use packager_transcode::wire::Input;
 use schema::{AccessUnit, MediaTime, SessionEnd, TrackKind};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::sources::{Event, Sources};
 use super::transcoding::TranscoderInput;
+use crate::outage::{Outage, Outages};
 
 /// How often the transcoder is told the time.
 const TICK: Duration = Duration::from_millis(50);
+/// So many words of outages are kept for the other task, which looks at each word of the transcoder; none is shorter
+/// than a second, and a transcoder that says nothing for five is replaced.
+const OUTAGES_TOLD: usize = 16;
 
 /// The publishers, and what is known of them; handed from transcoder to transcoder.
 pub(super) struct Feeding {
@@ -30,12 +34,15 @@ pub(super) struct Feeding {
     keyframe: Arc<Notify>,
     fed: Arc<Offered>,
     clock: Clock,
+    outages: Outages,
 }
 
 /// What a feeding begins with.
 pub(super) struct Beginning {
     /// Where the output begins.
     pub(super) at: MediaTime,
+    /// The length of a picture; `None` for sound alone.
+    pub(super) frame: Option<MediaTime>,
     /// The channel's own slate: a PNG or JPEG file.
     pub(super) slate: Option<Bytes>,
     /// Rings when the decoder needs a keyframe.
@@ -47,6 +54,7 @@ pub(super) struct Beginning {
 pub(super) struct Offered {
     inputs: AtomicU64,
     newest: AtomicI64,
+    outages: watch::Sender<Vec<Outage>>,
 }
 
 impl Offered {
@@ -58,6 +66,21 @@ impl Offered {
     /// The newest time.
     pub(super) fn newest(&self) -> MediaTime {
         MediaTime(self.newest.load(Ordering::Relaxed))
+    }
+
+    /// The newest outages of the publishers, as they come; what is there already counts as news.
+    pub(super) fn outages(&self) -> watch::Receiver<Vec<Outage>> {
+        let mut outages = self.outages.subscribe();
+        outages.mark_changed();
+        outages
+    }
+
+    fn tell(&self, outage: Outage) {
+        self.outages.send_modify(|outages| {
+            outages.push(outage);
+            let surplus = outages.len().saturating_sub(OUTAGES_TOLD);
+            outages.drain(..surplus);
+        });
     }
 
     fn count(&self, newest: MediaTime) {
@@ -88,12 +111,13 @@ impl Clock {
         *last = Some((unit.pts, now));
     }
 
-    fn at(&self, now: Instant) -> Input {
+    /// Of pictures, and of sound.
+    fn at(&self, now: Instant) -> (MediaTime, MediaTime) {
         let then = |last: Option<(MediaTime, Instant)>, other: Option<(MediaTime, Instant)>| {
             let (at, since) = last.or(other).unwrap_or(self.begins);
             at + MediaTime::between(since.into_std(), now.into_std())
         };
-        Input::Clock { video: then(self.video, self.audio), audio: then(self.audio, self.video) }
+        (then(self.video, self.audio), then(self.audio, self.video))
     }
 }
 
@@ -120,9 +144,11 @@ pub(super) struct Stops {
 impl Feeding {
     /// `first` was taken from the publishers already.
     pub(super) fn new(sources: Sources, first: Vec<AccessUnit>, start: Beginning) -> Self {
-        let Beginning { at, slate, keyframe } = start;
+        let Beginning { at, frame, slate, keyframe } = start;
         let clock = Clock::new(at, Instant::now());
-        let mut feeding = Self { sources, first: VecDeque::new(), slate, keyframe, fed: Arc::default(), clock };
+        let outages = Outages::new(at, frame);
+        let mut feeding =
+            Self { sources, first: VecDeque::new(), slate, keyframe, fed: Arc::default(), clock, outages };
         feeding.begin_with(first);
         feeding
     }
@@ -190,12 +216,15 @@ impl Feeding {
                 event = self.sources.event() => event,
                 now = ticks.tick() => match self.sources.tick(now) {
                     Some(event) => event,
-                    None => return Ok(self.clock.at(now)),
+                    None => return Ok(self.time(now)),
                 },
             };
             match event {
                 Event::Unit(unit) => {
                     self.clock.note(&unit, Instant::now());
+                    if let Some(over) = self.outages.came(&unit) {
+                        self.fed.tell(over);
+                    }
                     return Ok(Input::Unit(unit));
                 }
                 Event::Switched(units) => {
@@ -205,6 +234,15 @@ impl Feeding {
                 Event::Over(end) => return Err(Fed::Ended(end)),
             }
         }
+    }
+
+    /// Nothing came: what time it is.
+    fn time(&mut self, now: Instant) -> Input {
+        let (video, audio) = self.clock.at(now);
+        if let Some(begun) = self.outages.is(video, audio) {
+            self.fed.tell(begun);
+        }
+        Input::Clock { video, audio }
     }
 
     async fn offer(&mut self, input: &mut dyn TranscoderInput, next: Input, stops: &Stops) -> Result<(), Fed> {

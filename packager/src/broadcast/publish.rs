@@ -20,6 +20,7 @@ use self::track::Track;
 use super::{BroadcastEnd, BroadcastMetrics, Cause, Reached, Status, real};
 use crate::ladder::{self, Rendition};
 use crate::live::{LiveBroadcast, LiveRendition, Snapshot};
+use crate::outage::Outage;
 use crate::playlist::{Report, multivariant};
 use crate::timing::{AUDIO_FRAME_SAMPLES, AUDIO_RATE, TOLERANCE, Timing};
 
@@ -94,6 +95,8 @@ pub struct Publisher {
     keyframe: Arc<Notify>,
     statistics: Statistics,
     epoch: u64,
+    /// The newest outage, if it lasts.
+    outage: Option<Outage>,
 }
 
 impl Publisher {
@@ -128,6 +131,7 @@ impl Publisher {
             keyframe: outlets.keyframe,
             statistics: Statistics::default(),
             epoch,
+            outage: None,
         }
     }
 
@@ -180,6 +184,29 @@ impl Publisher {
             }
         }
         Flow::On
+    }
+
+    /// Marks outages of the publishers in all lists, as far as they are not marked.
+    pub fn mark(&mut self, outages: &[Outage], now: Instant) {
+        let mut changed = false;
+        for outage in outages {
+            let last_msn = self.msn_at(outage.end.unwrap_or(outage.start));
+            for track in &mut self.tracks {
+                changed |= track.mark(outage, last_msn);
+            }
+        }
+        if changed {
+            self.outage = outages.last().copied().filter(|newest| newest.end.is_none());
+            self.publish_all(now);
+        }
+    }
+
+    /// A number that no segment which holds this time exceeds, in any list.
+    fn msn_at(&self, time: MediaTime) -> u64 {
+        let next_msn = self.tracks.iter().map(Track::msn_after).max().unwrap_or(0);
+        let listed_to = self.tracks.iter().map(Track::listed_to).min().unwrap_or_default();
+        let beyond = (time - listed_to).0.max(0) / self.timing.segment.0.max(1);
+        next_msn + u64::try_from(beyond).unwrap_or(0) + 1
     }
 
     /// Tells of a source that has grown. A browser also shrinks its pictures while its machine or its line
@@ -321,6 +348,16 @@ impl Publisher {
         }
     }
 
+    /// An outage that lasts is over with a broadcast that is.
+    fn close_outage(&mut self, cause: Cause) {
+        let Some(open) = self.outage.take().filter(|_| cause.is_final()) else { return };
+        let end = self.tracks.iter().map(Track::listed_to).max().unwrap_or_default().max(open.start);
+        let last_msn = self.msn_at(end);
+        for track in &mut self.tracks {
+            track.mark(&Outage { end: Some(end), ..open }, last_msn);
+        }
+    }
+
     /// The end: whatever is open is published; with its end mark unless the broadcast may go on.
     #[must_use]
     pub fn end(mut self, cause: Cause) -> BroadcastEnd {
@@ -328,6 +365,7 @@ impl Publisher {
         for track in &mut self.tracks {
             track.end_media(cause.is_final(), &self.metrics);
         }
+        self.close_outage(cause);
         self.publish_all(now);
         self.list(now);
         let listed = self.listing.is_none();

@@ -147,6 +147,7 @@ async fn publishing(
     hurry: CancellationToken,
 ) -> Done {
     let mut pulse = Pulse::new(&fed);
+    let mut outages = fed.outages();
     let flow = loop {
         let next: Option<Output> = tokio::select! {
             biased;
@@ -160,6 +161,10 @@ async fn publishing(
         let Some(next) = next else { break Flow::Gone };
         if pulse.beat(&next, &fed) {
             break Flow::Hung;
+        }
+        let known = outages.has_changed().unwrap_or(false).then(|| outages.borrow_and_update().clone());
+        if let Some(known) = known {
+            publisher.mark(&known, std::time::Instant::now());
         }
         match publisher.handle(next, fed.newest(), std::time::Instant::now()) {
             Flow::On => {}

@@ -66,11 +66,17 @@ fn write_all(out: &mut String, window: &Window, skipped: usize, tail: &Tail<'_>)
     let parts_from = parts_from(window, open);
     // What stands before a skipped segment goes with it.
     let mut init = skipped.checked_sub(1).and_then(|last| window.segments.get(last)).map(|segment| segment.init);
-    for segment in window.segments.iter().skip(skipped).chain(open) {
+    let kept = || window.segments.iter().skip(skipped).chain(open);
+    let from = kept().next().map_or(window.next_msn, |first| first.msn);
+    lines(out, window.ranges.before(from))?;
+    for segment in kept() {
+        lines(out, window.ranges.at(segment.msn, 0))?;
         opening(out, window, segment, init)?;
         init = Some(segment.init);
         if window.lists_parts() && segment.msn >= parts_from {
             parts(out, window, segment)?;
+        } else {
+            lines(out, window.ranges.within(segment.msn))?;
         }
         if segment.is_gap {
             writeln!(out, "#EXT-X-GAP")?;
@@ -80,11 +86,16 @@ fn write_all(out: &mut String, window: &Window, skipped: usize, tail: &Tail<'_>)
             writeln!(out, "#EXTINF:{:.5},\n{name}", segment.duration.as_seconds())?;
         }
     }
+    lines(out, window.ranges.from(kept().last().map_or(from, |last| last.msn + 1)))?;
     finish(out, tail)?;
     if window.ended {
         writeln!(out, "#EXT-X-ENDLIST")?;
     }
     Ok(())
+}
+
+fn lines<'a>(out: &mut String, mut lines: impl Iterator<Item = &'a str>) -> std::fmt::Result {
+    lines.try_for_each(|line| writeln!(out, "{line}"))
 }
 
 /// The hints, that of an init section first, as players may keep the last alone (rfc8216bis 4.4.5.3, B.1), and
@@ -114,7 +125,7 @@ fn header(out: &mut String, window: &Window) -> std::fmt::Result {
     writeln!(out, "#EXT-X-TARGETDURATION:{}", timing.target_duration_s)?;
     write!(out, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES")?;
     if let Some(boundary) = timing.skip_until {
-        write!(out, ",CAN-SKIP-UNTIL={:.1}", boundary.as_seconds())?;
+        write!(out, ",CAN-SKIP-UNTIL={:.1},CAN-SKIP-DATERANGES=YES", boundary.as_seconds())?;
     }
     if let Some(hold_back) = timing.part_hold_back {
         write!(out, ",PART-HOLD-BACK={:.3}", hold_back.as_seconds())?;
@@ -166,11 +177,12 @@ fn parts(out: &mut String, window: &Window, segment: &Segment) -> std::fmt::Resu
         write!(out, "#EXT-X-PART:DURATION={duration:.5},URI=\"{name}\"")?;
         let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
         writeln!(out, "{independent}")?;
+        lines(out, window.ranges.at(segment.msn, usize::try_from(index).unwrap_or(usize::MAX) + 1))?;
     }
     Ok(())
 }
 
 /// ISO 8601 in UTC, with milliseconds.
-fn date_time(time: UnixMicros) -> String {
+pub(super) fn date_time(time: UnixMicros) -> String {
     DateTime::from_timestamp_micros(time.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }

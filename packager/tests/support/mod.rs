@@ -148,6 +148,11 @@ pub(crate) fn open_feed() -> (OpenPublisher, OpenFeed) {
 impl OpenPublisher {
     /// Publishes for so long on tokio's clock, a keyframe each second from the first picture on.
     pub(crate) async fn publish(&self, length: Duration) {
+        self.publish_kinds(length, &[TrackKind::Video, TrackKind::Audio]).await;
+    }
+
+    /// The same with these kinds of track alone.
+    pub(crate) async fn publish_kinds(&self, length: Duration, kinds: &[TrackKind]) {
         let until = Instant::now() + length;
         for index in 0.. {
             let now = Instant::now();
@@ -155,10 +160,10 @@ impl OpenPublisher {
                 return;
             }
             let pts = MediaTime::between(self.began.into_std(), now.into_std());
-            let _ = self.events.try_send(FeedEvent::Unit(picture(pts, None, index % 25 == 0)));
-            for half in [0, 20] {
-                let pts = pts + MediaTime::from_millis(half);
-                let _ = self.events.try_send(FeedEvent::Unit(sound(Codec::Opus, pts, None)));
+            let sounds = [0, 20].map(|half| sound(Codec::Opus, pts + MediaTime::from_millis(half), None));
+            let units = std::iter::once(picture(pts, None, index % 25 == 0)).chain(sounds);
+            for unit in units.filter(|unit| kinds.contains(&unit.codec.kind())) {
+                let _ = self.events.try_send(FeedEvent::Unit(unit));
             }
             tokio::time::sleep(Duration::from_millis(40)).await;
         }

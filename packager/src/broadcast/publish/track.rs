@@ -16,6 +16,7 @@ use crate::fmp4;
 use crate::ladder::{self, Media, Rendition};
 use crate::live::{LiveRendition, Snapshot};
 use crate::metrics::kind_label;
+use crate::outage::Outage;
 use crate::playlist::multivariant::Listed;
 use crate::playlist::{self, NewPart, Report, Window};
 use crate::segment::{Cut, Part, Segmenter};
@@ -230,6 +231,11 @@ impl Track {
     /// Where what is listed ends.
     pub(super) fn listed_to(&self) -> MediaTime {
         self.listed_to
+    }
+
+    /// Lists an outage of the publishers, or its end; true if the list changed.
+    pub(super) fn mark(&mut self, outage: &Outage, last_msn: u64) -> bool {
+        self.window.mark(outage, last_msn)
     }
 
     /// Nothing follows: closes the open part, and with it segment and list if the end is final.
