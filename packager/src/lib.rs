@@ -1,7 +1,7 @@
 //! Turns a feed into a live window: ladder, transcode, segment, CMAF part, playlist.
 //!
 //! The pure modules ([`timing`], [`frame_rate`], [`ladder`], [`sps`], [`annexb`], [`picture_size`], [`codecs`],
-//! [`segment`], [`fmp4`], [`outage`], [`playlist`]) read no clock, spawn nothing and lock nothing;
+//! [`schedule`], [`segment`], [`fmp4`], [`outage`], [`playlist`]) read no clock, spawn nothing and lock nothing;
 //! [`broadcast`] owns the tasks, [`live`] is what readers see.
 
 pub mod annexb;
@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod outage;
 pub mod picture_size;
 pub mod playlist;
+pub mod schedule;
 pub mod segment;
 pub mod sps;
 pub mod testing;

@@ -128,6 +128,11 @@ impl Window {
         self.awaits_init = false;
     }
 
+    /// All that follows stands behind a discontinuity, and is decoded with the same init section as before.
+    pub fn set_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
     /// What comes next is of another encoder, and needs an init section of its own.
     pub fn expect_init(&mut self) {
         self.awaits_init = true;
@@ -181,6 +186,7 @@ impl Window {
             });
             self.next_msn += 1;
         }
+        self.retire();
     }
 
     /// The open segment is complete: it gets its `EXTINF`, and the oldest may leave the list.
