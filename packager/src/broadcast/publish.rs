@@ -12,9 +12,12 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+mod pacing;
 mod thumbnails;
 mod track;
 
+use self::pacing::Pacing;
+pub(super) use self::pacing::Steps;
 use self::thumbnails::Thumbnails;
 use self::track::Track;
 use super::{BroadcastEnd, BroadcastMetrics, Cause, Reached, Status, real};
@@ -93,6 +96,7 @@ pub struct Publisher {
     metrics: BroadcastMetrics,
     keyframe: Arc<Notify>,
     statistics: Statistics,
+    pacing: Pacing,
     epoch: u64,
 }
 
@@ -102,6 +106,7 @@ impl Publisher {
     pub fn new(subject: Subject, renditions: Vec<Rendition>, timing: Arc<Timing>, outlets: Outlets) -> Self {
         let plan = ladder::plan(&renditions, &timing, subject.begins);
         let epoch = subject.epoch;
+        let pacing = Pacing::new(&subject, &renditions, timing.frame_rate, outlets.metrics.clone());
         let (tracks, listed): (Vec<Track>, Vec<LiveRendition>) =
             renditions.into_iter().map(|rendition| Track::new(rendition, &timing, &subject)).unzip();
         let (thumbnails, thumbnail) = Thumbnails::new(&subject);
@@ -127,6 +132,7 @@ impl Publisher {
             metrics: outlets.metrics,
             keyframe: outlets.keyframe,
             statistics: Statistics::default(),
+            pacing,
             epoch,
         }
     }
@@ -171,6 +177,8 @@ impl Publisher {
             }
             Output::Discarded { reason } => self.metrics.discard(&reason),
             Output::KeyframeWanted => self.keyframe.notify_one(),
+            Output::Paced { rendition, step, at } => self.pacing.paced(rendition, step, at, now),
+            Output::PresetKept { rendition } => self.pacing.keep_preset(rendition),
             Output::Alive => {}
             Output::Statistics(statistics) => self.count(statistics),
             Output::Finished => return Flow::Finished,
@@ -180,6 +188,19 @@ impl Publisher {
             }
         }
         Flow::On
+    }
+
+    /// What each rendition is to give up from now on, if that has changed; `pictures` is the time of the newest
+    /// picture that the transcoder was given.
+    pub(super) fn pace(&mut self, pictures: MediaTime, now: Instant) -> Option<Steps> {
+        let ends = self.tracks.iter().map(Track::end);
+        let changed = self.pacing.observe(ends, pictures, now);
+        changed.then(|| self.pacing.steps())
+    }
+
+    /// What each rendition gives up.
+    pub(super) fn steps(&self) -> Steps {
+        self.pacing.steps()
     }
 
     /// Tells of a source that has grown. A browser also shrinks its pictures while its machine or its line
@@ -282,6 +303,8 @@ impl Publisher {
         let busy = now.busy_us.saturating_sub(before.busy_us);
         let media = now.media - before.media;
         self.metrics.transcoder_busy.inc_by(std::time::Duration::from_micros(busy).as_secs_f64());
+        let cpu = now.cpu_us.saturating_sub(before.cpu_us);
+        self.metrics.transcoder_cpu.inc_by(std::time::Duration::from_micros(cpu).as_secs_f64());
         self.metrics.transcoder_media.inc_by(media.as_seconds().max(0.0));
         for (what, now, before) in [
             ("decoded", now.pictures_decoded, before.pictures_decoded),
@@ -316,6 +339,7 @@ impl Publisher {
         self.epoch += u64::from(had_media);
         self.plan.start = start;
         self.statistics = Statistics::default();
+        self.pacing.restart(now);
         if had_media {
             self.publish_all(now);
         }
