@@ -20,7 +20,7 @@ use self::pacing::Pacing;
 pub(super) use self::pacing::Steps;
 use self::thumbnails::Thumbnails;
 use self::track::Track;
-use super::{BroadcastEnd, BroadcastMetrics, Cause, Reached, Status, real};
+use super::{BroadcastEnd, BroadcastMetrics, Cause, Load, Reached, Status, real};
 use crate::ladder::{self, Rendition};
 use crate::live::{LiveBroadcast, LiveRendition, Snapshot};
 use crate::playlist::{Report, multivariant};
@@ -306,6 +306,7 @@ impl Publisher {
         let cpu = now.cpu_us.saturating_sub(before.cpu_us);
         self.metrics.transcoder_cpu.inc_by(std::time::Duration::from_micros(cpu).as_secs_f64());
         self.metrics.transcoder_media.inc_by(media.as_seconds().max(0.0));
+        self.tell_load(if cpu > 0 { cpu } else { busy }, media);
         for (what, now, before) in [
             ("decoded", now.pictures_decoded, before.pictures_decoded),
             ("encoded", now.pictures_encoded, before.pictures_encoded),
@@ -315,6 +316,14 @@ impl Publisher {
         ] {
             self.metrics.count_pictures(what, now.saturating_sub(before));
         }
+    }
+
+    /// Tells what so much work for so much media makes.
+    fn tell_load(&self, work_us: u64, media: MediaTime) {
+        let media_ms = u64::try_from(media.to_millis()).unwrap_or(0);
+        let millicores = work_us.checked_div(media_ms).and_then(|millicores| u32::try_from(millicores).ok());
+        let load = Load { millicores, is_degraded: self.pacing.is_degraded() };
+        self.status.send_if_modified(|status| std::mem::replace(&mut status.load, load) != load);
     }
 
     /// The transcoder died: lists what it had finished, and plans a new one from the next instant of the grid

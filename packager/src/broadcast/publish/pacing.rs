@@ -54,6 +54,11 @@ impl Pacing {
         self.pace.steps()
     }
 
+    /// Whether anything is given up.
+    pub(super) fn is_degraded(&self) -> bool {
+        self.pace.is_degraded()
+    }
+
     /// Looks where the media of all renditions end, in the renditions' order; true if what is given up has changed.
     pub(super) fn observe(
         &mut self,
