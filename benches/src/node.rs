@@ -231,7 +231,7 @@ fn sum_of(text: &str, name: &str) -> Option<f64> {
     values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
 }
 
-/// The binary with its defaults, whatever this process was given.
+/// The binary with its defaults and without a limit of broadcasts, whatever this process was given.
 fn without_configuration(binary: &Path) -> Command {
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os() {
@@ -239,6 +239,8 @@ fn without_configuration(binary: &Path) -> Command {
             command.env_remove(name);
         }
     }
+    // What is measured is what the machine can do, not what it would take on.
+    command.env("HEADWATER_TRANSCODE__LOAD_MAX_PERCENT", "0");
     command
 }
 

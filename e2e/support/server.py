@@ -31,6 +31,8 @@ SMALL_LADDER = {
 ONE_RUNG = {"rungs": [{"height": 180, "bitrate": 250_000}], "audio_bitrate": 96_000}
 # A publisher that a test leaves behind is not awaited for long.
 GRACE_S = 3
+# Tests open many sessions at once that never send: none is refused for want of room, unless a test wants that.
+DEFAULTS = {"HEADWATER_LOG__FILTER": "info", "HEADWATER_TRANSCODE__LOAD_MAX_PERCENT": "0"}
 # Logs of this test session, for the report of a failure.
 LOGS = []
 
@@ -104,7 +106,7 @@ class Server:
     def __init__(self, data=None, env=None, arguments=()):
         self.owns_data = data is None
         self.data = Path(data) if data else data_folder()
-        self.env = {"HEADWATER_LOG__FILTER": "info"} | (env or {})
+        self.env = DEFAULTS | (env or {})
         self.arguments = list(arguments)
         self.process = None
         self.ready = None

@@ -147,6 +147,20 @@ pub(crate) struct Transcode {
     pub(crate) encoder: String,
     /// The video encoder's speed preset.
     pub(crate) preset: String,
+    /// The cores that transcoding may use; unset means all that this process has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cores: Option<f64>,
+    /// A new broadcast is refused that would take more of them than so many percent; 0 means none ever is.
+    pub(crate) load_max_percent: u32,
+}
+
+impl Transcode {
+    /// What all broadcasts may take together, in cores; `None`: anything.
+    pub(crate) fn cores_max(&self) -> Option<f64> {
+        let all = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cores = self.cores.unwrap_or_else(|| u32::try_from(all()).map_or(1.0, f64::from));
+        (self.load_max_percent > 0).then(|| cores * f64::from(self.load_max_percent) / 100.0)
+    }
 }
 
 /// This node.
@@ -230,6 +244,8 @@ impl Default for Config {
                 mode: TranscodeMode::Process,
                 encoder: "libx264".to_owned(),
                 preset: "veryfast".to_owned(),
+                cores: None,
+                load_max_percent: 90,
             },
             node: Node { name: "node-1".to_owned() },
             limits: Limits { sessions_max: 100, connections_max: 50_000, connections_per_address: 1_000 },
@@ -285,6 +301,12 @@ impl Config {
         let refuse = |key: &str, reason: &str| Err(format!("config: {key}: {reason}"));
         if !encoder::candidates().iter().any(|known| known.name() == self.transcode.encoder) {
             return refuse("transcode.encoder", "is not in the table of encoders");
+        }
+        if self.transcode.cores.is_some_and(|cores| !(0.1..=1024.0).contains(&cores)) {
+            return refuse("transcode.cores", "must be 0.1 to 1024");
+        }
+        if !matches!(self.transcode.load_max_percent, 0 | 10..=1000) {
+            return refuse("transcode.load_max_percent", "must be 0 (no limit) or 10 to 1000");
         }
         if self.node.name.is_empty() || self.node.name.len() > 64 {
             return refuse("node.name", "must have 1 to 64 characters");

@@ -1,11 +1,9 @@
 //! The node's way to the control plane: HTTP over a Unix socket, in the words of `schema::api`.
 
-use std::future::Future;
 use std::path::Path;
-use std::pin::Pin;
 use std::time::Duration;
 
-use ingest::whip::{Admission, AdmitError};
+use ingest::whip::AdmitError;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response, StatusCode};
 use schema::api::{ADMISSIONS_PATH, AdmitRequest, NodeReport, Problem, PublishGrant, REPORTS_PATH, ReportAnswer};
@@ -60,7 +58,11 @@ impl ControlClient {
         self.http.post(format!("http://control{path}")).json(body).send().await
     }
 
-    async fn ask(&self, request: AdmitRequest) -> Result<PublishGrant, AdmitError> {
+    /// Asks whether a key may publish.
+    ///
+    /// # Errors
+    /// What the control plane says, or that it cannot be reached.
+    pub(crate) async fn admit(&self, request: AdmitRequest) -> Result<PublishGrant, AdmitError> {
         let unavailable = |error: reqwest::Error| {
             tracing::warn!(%error, "the control plane cannot be reached");
             AdmitError::Unavailable { retry_after_s: RETRY_AFTER_S }
@@ -85,14 +87,5 @@ async fn refusal(answer: Response) -> AdmitError {
         StatusCode::UNAUTHORIZED => AdmitError::Unknown,
         StatusCode::FORBIDDEN => AdmitError::Forbidden,
         _ => AdmitError::Unavailable { retry_after_s },
-    }
-}
-
-impl Admission for ControlClient {
-    fn admit(
-        &self,
-        request: AdmitRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<PublishGrant, AdmitError>> + Send + '_>> {
-        Box::pin(self.ask(request))
     }
 }

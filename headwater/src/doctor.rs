@@ -11,6 +11,7 @@ use crate::config::{self, Config};
 use crate::console::say;
 use crate::exit::Exit;
 use crate::http::tls::Pair;
+use crate::node::room::usual_cores;
 use crate::serve::database;
 
 /// What one check found: a fact, or what is wrong and how to mend it.
@@ -18,13 +19,14 @@ type Finding = Result<String, String>;
 
 /// Runs every check, prints a line for each, and fails if any did.
 pub(crate) async fn run(config: Config) -> Result<(), Exit> {
-    let checks: [(&str, Finding); 8] = [
+    let checks: [(&str, Finding); 9] = [
         ("config", Ok("valid".to_owned())),
         ("data folder", data_folder(&config.data)),
         ("ports", ports(&config)),
         ("tls", tls(&config.http.tls)),
         ("ffmpeg", ffmpeg(&config.transcode.encoder)),
         ("decoders", decoders()),
+        ("room", Ok(room(&config.transcode))),
         ("pages", pages()),
         ("database", database(&config).await),
     ];
@@ -100,6 +102,20 @@ fn decoders() -> Finding {
     Err(format!(
         "the linked FFmpeg cannot decode {missing:?}; install one that can (Debian: apt-get install libavcodec59)"
     ))
+}
+
+/// For how many broadcasts the machine has room.
+fn room(settings: &config::Transcode) -> String {
+    let each = usual_cores();
+    let of = format!("of the default ladder at 720p, of about {each:.1} cores each");
+    match settings.cores_max() {
+        Some(cores) => {
+            let count = std::iter::successors(Some(each), |taken| Some(taken + each));
+            let count = count.take_while(|taken| *taken <= cores).count().max(1);
+            format!("for {count} broadcast(s) {of}, in {cores:.1}")
+        }
+        None => format!("without a limit, for any number {of}"),
+    }
 }
 
 fn pages() -> Finding {

@@ -112,6 +112,25 @@ pub struct Status {
     pub end: Option<SessionEnd>,
     /// The largest size that its source has had, once known.
     pub source_size: Option<PictureSize>,
+    /// What it takes of the machine.
+    pub load: Load,
+}
+
+/// What a broadcast takes of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Processor time for each second of its media, in thousandths; `None` while it is not known.
+    pub millicores: Option<u32>,
+    /// Whether it gives quality up so that encoding keeps pace.
+    pub is_degraded: bool,
+}
+
+impl Load {
+    /// Processor time for each second of its media, in cores.
+    #[must_use]
+    pub fn cores(self) -> Option<f64> {
+        self.millicores.map(|millicores| f64::from(millicores) / 1_000.0)
+    }
 }
 
 impl Default for Status {
@@ -123,6 +142,7 @@ impl Default for Status {
             reached: None,
             end: None,
             source_size: None,
+            load: Load::default(),
         }
     }
 }

@@ -168,6 +168,7 @@ pub fn plan(renditions: &[Rendition], timing: &Timing, start: MediaTime) -> Plan
         video: Vec::new(),
         frame_rate: timing.frame_rate,
         keyframe_interval: timing.segment,
+        part_frames: u32::try_from(timing.part_frames).unwrap_or(1).max(1),
         audio: None,
         thumbnail: None,
         encoder: ENCODER.into(),

@@ -1,8 +1,11 @@
 //! What the packager counts. One struct for all broadcasts of a process; no label names a broadcast.
 
+use packager_transcode::wire::Step;
 use prometheus::core::Collector;
-use prometheus::{Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use schema::TrackKind;
+
+use crate::pace::Direction;
 
 /// The packager's metrics. Cloning shares them. The doc comment of each field is its help text.
 #[derive(Debug, Clone)]
@@ -31,6 +34,12 @@ pub struct BroadcastMetrics {
     pub transcoder_media: Counter,
     /// Pictures that transcode workers decoded, encoded, repeated or skipped.
     pub transcoder_pictures: IntCounterVec,
+    /// Processor time that worker processes took, in seconds.
+    pub transcoder_cpu: Counter,
+    /// Video renditions that give something up now so that encoding keeps up, by size and by what.
+    pub degraded: IntGaugeVec,
+    /// Changes of what is given up so that encoding keeps up, by direction.
+    pub paces: IntCounterVec,
     /// Media between what a transcoder was last given and what it last put out, in seconds, at each part.
     pub transcoder_lag: Histogram,
 }
@@ -41,6 +50,10 @@ const LATENESS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 
 const LAG: [f64; 10] = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0, 10.0];
 /// What may happen to a picture in a transcode worker.
 const PICTURES: [&str; 5] = ["decoded", "encoded", "repeated", "skipped", "slate"];
+/// Classes of rungs by their lines.
+const SIZES: [&str; 5] = ["2160p", "1080p", "720p", "480p", "smaller"];
+/// What a rendition may give up.
+const STEPS: [&str; 3] = ["preset", "half_rate", "lower_rung"];
 /// Why a coded unit or a thumbnail may be left out; any other word is counted as `other`.
 const REASONS: [&str; 12] = [
     "corrupt",
@@ -73,6 +86,12 @@ impl BroadcastMetrics {
         }
         for picture in PICTURES {
             metrics.transcoder_pictures.with_label_values(&[picture]);
+        }
+        for direction in [Direction::Down, Direction::Up] {
+            metrics.paces.with_label_values(&[direction.as_str()]);
+        }
+        for (size, step) in SIZES.into_iter().flat_map(|size| STEPS.map(|step| (size, step))) {
+            metrics.degraded.with_label_values(&[size, step]);
         }
         Ok(metrics)
     }
@@ -110,6 +129,13 @@ impl BroadcastMetrics {
             )?,
             transcoder_busy: sum("transcoder_busy_seconds_total", "Time that transcode workers spent working.")?,
             transcoder_media: sum("transcoder_media_seconds_total", "Media that transcode workers worked through.")?,
+            transcoder_cpu: sum("transcoder_cpu_seconds_total", "Processor time that worker processes took.")?,
+            degraded: degraded(registry)?,
+            paces: by(
+                "transcoder_paces_total",
+                "Changes of what is given up so that encoding keeps up, by direction.",
+                "direction",
+            )?,
             transcoder_pictures: by(
                 "transcoder_pictures_total",
                 "Pictures that transcode workers decoded, encoded, repeated, skipped or replaced by the slate.",
@@ -133,6 +159,33 @@ impl BroadcastMetrics {
     pub(crate) fn count_pictures(&self, what: &'static str, count: u64) {
         self.transcoder_pictures.with_label_values(&[what]).inc_by(count);
     }
+}
+
+/// What a rendition may give up, as a label; `None` where it gives nothing up.
+pub(crate) fn step_label(step: Step) -> Option<&'static str> {
+    match step {
+        Step::Whole => None,
+        Step::Faster | Step::Fastest => Some("preset"),
+        Step::HalfRate => Some("half_rate"),
+        Step::LowerRung => Some("lower_rung"),
+    }
+}
+
+/// The class of a rung's size: that of its lines, or the next smaller one.
+pub(crate) fn size_label(lines: u32) -> &'static str {
+    match lines {
+        1441.. => "2160p",
+        1080.. => "1080p",
+        720.. => "720p",
+        480.. => "480p",
+        _ => "smaller",
+    }
+}
+
+fn degraded(registry: &Registry) -> Result<IntGaugeVec, prometheus::Error> {
+    let help = "Video renditions that give something up now so that encoding keeps up, by size and by what.";
+    let opts = Opts::new("headwater_transcoder_degraded_renditions", help);
+    add(registry, IntGaugeVec::new(opts, &["size", "step"])?)
 }
 
 fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C, prometheus::Error> {

@@ -38,6 +38,15 @@ fn ice_servers_are_checked_and_their_passwords_not_shown() {
 }
 
 #[test]
+fn the_room_is_a_share_of_the_cores_or_without_a_limit() {
+    let room = |toml: &str| load(&format!("[transcode]\n{toml}")).unwrap().transcode.cores_max();
+    assert_eq!(room("cores = 4\nload_max_percent = 50"), Some(2.0));
+    assert_eq!(room("cores = 0.5\nload_max_percent = 100"), Some(0.5));
+    assert_eq!(room("load_max_percent = 0"), None);
+    assert!(room("").unwrap() >= 0.9);
+}
+
+#[test]
 fn flags_win_over_the_file() {
     let flags = Flags { listen: Some("127.0.0.1:1".parse().unwrap()), ..Flags::default() };
     assert_eq!(Config::load(None, &flags).unwrap().http.listen.port(), 1);
@@ -51,6 +60,9 @@ fn a_bad_value_is_one_line_with_file_key_and_reason() {
         ("[runtime]\nthreads = \"many\"", "FILE: runtime.threads: must be usize"),
         ("[log]\nformat = \"xml\"", "FILE: log.format: must be one of text, json"),
         ("[transcode]\nencoder = \"magic\"", "config: transcode.encoder: is not in the table of encoders"),
+        ("[transcode]\ncores = 0", "config: transcode.cores: must be 0.1 to 1024"),
+        ("[transcode]\ncores = \"all\"", "FILE: transcode.cores: must be f64"),
+        ("[transcode]\nload_max_percent = 5", "config: transcode.load_max_percent: must be 0 (no limit) or 10 to 1000"),
         ("[http.tls]\ncertificate = \"a.pem\"", "config: http.tls.key: is missing beside http.tls.certificate"),
         ("[http.tls]\nkey = \"a.pem\"", "config: http.tls.certificate: is missing beside http.tls.key"),
         ("[http.tls]\ncertificates = \"a.pem\"", "FILE: http.tls.certificates: unknown key"),

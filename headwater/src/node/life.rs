@@ -1,6 +1,7 @@
 //! One broadcast on its node, from its start until viewers are owed nothing more: runs it, reports how it is, and
 //! keeps on disk what it needs to go on after a restart.
 
+use ingest::whip::Place;
 use origin::Directory;
 use packager::broadcast::{self, BroadcastEnd, Opening, Publishing, Start, Status};
 use schema::api::PublishGrant;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::now;
 use super::reporter::Reports;
+use super::room::Room;
 use super::shelf::{Saved, Shelf};
 
 /// So many media sequence numbers are kept in reserve with each writing: after a kill, playlists go on above them.
@@ -25,6 +27,9 @@ pub(super) struct Life {
     pub(super) reports: Reports,
     pub(super) directory: Directory,
     pub(super) shelf: Shelf,
+    pub(super) room: Room,
+    /// The room that it has while it runs.
+    pub(super) place: Option<Place>,
 }
 
 impl Life {
@@ -42,6 +47,7 @@ impl Life {
                 }
             }
         };
+        drop(self.place.take());
         self.keep_or_forget(&end);
         self.report();
         if let Some(retained) = end.retained {
@@ -54,6 +60,7 @@ impl Life {
     fn report(&mut self) -> Status {
         let status = self.told.borrow_and_update().clone();
         self.directory.set_state(&self.id, status.state);
+        self.room.note(&self.grant.channel, status.load.cores(), status.load.is_degraded);
         self.reports.update(&self.id, |report| {
             report.state = status.state;
             report.end = status.end;

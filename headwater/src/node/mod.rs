@@ -1,16 +1,18 @@
 //! The node: takes each new publisher's feed, starts a broadcast of it and lists it for viewers, or hands it to
 //! the broadcast that it left.
 
+pub(crate) mod admission;
 mod incarnation;
 mod life;
 pub(crate) mod reporter;
+pub(crate) mod room;
 mod shelf;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ingest::whip::Arrival;
+use ingest::whip::{Arrival, Place};
 use origin::Directory;
 use packager::broadcast::{
     BroadcastMetrics, Joining, Listing, Opening, Publishing, Start, Status, Tracks, Transcoding, Word, WorkerProcess,
@@ -27,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use self::incarnation::Incarnations;
 use self::life::Life;
 use self::reporter::Reports;
+use self::room::Room;
 use self::shelf::{Saved, Shelf};
 use crate::config::{Config, TranscodeMode};
 use crate::exit::Exit;
@@ -46,6 +49,7 @@ pub(crate) struct Node {
     /// Broadcasts that an earlier run left, until they are taken up.
     left: Vec<(Saved, Incarnation)>,
     orders: mpsc::Receiver<Order>,
+    room: Room,
 }
 
 /// An order to end a session that is not open any more: its broadcast may still wait for it.
@@ -74,6 +78,7 @@ impl Node {
         directory: Directory,
         reports: Reports,
         orders: mpsc::Receiver<Order>,
+        room: Room,
         registry: &Registry,
     ) -> Result<Self, Exit> {
         let folder = config.data.join("node");
@@ -95,6 +100,7 @@ impl Node {
             shelf,
             left,
             orders,
+            room,
         })
     }
 
@@ -130,7 +136,7 @@ impl Node {
         let Some(running) = self.running.get_mut(&arrival.grant.channel) else {
             return Some(arrival);
         };
-        let Arrival { grant, session, tracks, feed } = arrival;
+        let Arrival { grant, place, session, tracks, feed } = arrival;
         let publishing = Publishing { session: session.clone(), key_id: grant.key_id.clone() };
         match running.words.try_send(Word::Join(Joining { feed, role: grant.role, publishing })) {
             Ok(()) => {
@@ -139,7 +145,7 @@ impl Node {
             }
             // It has just ended: a new one begins.
             Err(TrySendError::Closed(Word::Join(Joining { feed, .. }))) => {
-                Some(Arrival { grant, session, tracks, feed })
+                Some(Arrival { grant, place, session, tracks, feed })
             }
             // Too many at once; the feed is dropped, which ends the session.
             Err(_) => {
@@ -167,7 +173,7 @@ impl Node {
                 return;
             }
         };
-        let Arrival { grant, session, tracks, feed } = arrival;
+        let Arrival { grant, place, session, tracks, feed } = arrival;
         let run = Run {
             id: new_broadcast_id(),
             incarnation,
@@ -178,7 +184,7 @@ impl Node {
         let joining = Joining { feed, role: grant.role, publishing: run.publisher.clone() };
         let opening = Opening::Publisher { joining, tracks: Tracks::of(&tracks) };
         self.reports.begin(run.report(&grant, BroadcastState::Live));
-        self.start(run, grant, opening, broadcasts, cancel);
+        self.start(run, grant, place, opening, broadcasts, cancel);
     }
 
     /// Takes up a broadcast that an earlier run of this node left.
@@ -192,13 +198,15 @@ impl Node {
         tracing::info!(broadcast = %saved.broadcast, channel = %saved.grant.channel, "takes up a broadcast that was left");
         let run = Run::again(&saved, incarnation);
         let opening = Opening::Resumed { outline: saved.outline, epoch: saved.epoch + 1 };
-        self.start(run, saved.grant, opening, broadcasts, cancel);
+        let place: Place = Box::new(self.room.take_any(&saved.grant));
+        self.start(run, saved.grant, Some(place), opening, broadcasts, cancel);
     }
 
     fn start(
         &mut self,
         run: Run,
         grant: PublishGrant,
+        place: Option<Place>,
         opening: Opening,
         broadcasts: &mut JoinSet<()>,
         cancel: &CancellationToken,
@@ -215,6 +223,8 @@ impl Node {
             reports: self.reports.clone(),
             directory: self.directory.clone(),
             shelf: self.shelf.clone(),
+            room: self.room.clone(),
+            place,
         };
         let start = Start {
             grant,

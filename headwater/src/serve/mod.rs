@@ -38,7 +38,9 @@ use crate::http::pages;
 use crate::http::public::Public;
 use crate::media_port;
 use crate::node::Node;
+use crate::node::admission::NodeAdmission;
 use crate::node::reporter::{self, Ends, Reports};
+use crate::node::room::Room;
 use crate::ops::Ops;
 use crate::process;
 
@@ -102,13 +104,14 @@ async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate
         Addresses { http: http.addresses().map_err(Exit::software)?, media: endpoint.local_addr(), ops: ops.address };
     let (arrived, arrivals) = mpsc::channel(ARRIVALS_QUEUE);
     let limits = whip::Limits { sessions: config.limits.sessions_max, ..whip::Limits::default() };
-    let whip =
-        Whip::new(Arc::new(endpoint), Arc::new(control.clone()), arrived, limits, &registry).map_err(Exit::software)?;
+    let room = Room::new(config.transcode.cores_max(), &registry).map_err(Exit::software)?;
+    let admission = Arc::new(NodeAdmission { control: control.clone(), room: room.clone() });
+    let whip = Whip::new(Arc::new(endpoint), admission, arrived, limits, &registry).map_err(Exit::software)?;
     let whip = whip.with_ice_servers(config.media.ice_servers().map_err(Exit::Usage)?);
     let directory = Directory::new();
     let reports = Reports::default();
     let (orders, ordered) = mpsc::channel(ORDERS_QUEUE);
-    let node = Node::new(config, directory.clone(), reports.clone(), ordered, &registry)?;
+    let node = Node::new(config, directory.clone(), reports.clone(), ordered, room, &registry)?;
     let public = public(&registry, &whip, &api, directory, http.metrics.clone())?;
 
     let fallen = CancellationToken::new();

@@ -16,14 +16,14 @@ use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use schema::api::{AdmitRequest, Protocol, PublishGrant};
+use schema::api::{AdmitRequest, Protocol};
 use schema::{SessionId, StreamKey};
 use tokio::time::{Instant, timeout};
 
 use super::refusal::Refusal;
 use super::register::{KeyDigest, Opening, Seat};
 use super::session::{self, Start};
-use super::{AdmitError, Answered, Whip};
+use super::{AdmitError, Admitted, Answered, Whip};
 
 /// The longest stream key asked about, in bytes; no real one comes near.
 const KEY_BYTES_MAX: usize = 512;
@@ -112,12 +112,12 @@ async fn open(whip: &Whip, request: Request) -> Result<Response, Refusal> {
     let key = bearer(&head.headers)?;
     let digest = KeyDigest::of(&key);
     let id = random_id();
-    let grant = admit(whip, key, id.clone()).await?;
-    let seat = Seat { channel: grant.channel.clone(), role: grant.role };
-    let place = whip.shared.register.reserve(&seat, grant.second_publisher)?;
+    let admitted = admit(whip, key, id.clone()).await?;
+    let seat = Seat { channel: admitted.grant.channel.clone(), role: admitted.grant.role };
+    let place = whip.shared.register.reserve(&seat, admitted.grant.second_publisher)?;
     let (answer, receiver) = answer(whip, &body).await?;
     let opening = Opening { id: id.clone(), seat, key: digest };
-    let start = Start { id: id.clone(), grant, receiver, place, shared: Arc::clone(&whip.shared) };
+    let start = Start { id: id.clone(), admitted, receiver, place, shared: Arc::clone(&whip.shared) };
     whip.shared.register.open(opening, |command| session::run(start, command))?;
     let headers = [(CONTENT_TYPE, SDP.to_owned()), (LOCATION, format!("/whip/sessions/{id}"))];
     let mut response = (StatusCode::CREATED, headers, answer).into_response();
@@ -175,7 +175,7 @@ fn bearer(headers: &HeaderMap) -> Result<StreamKey, Refusal> {
     Ok(StreamKey::new(key))
 }
 
-async fn admit(whip: &Whip, key: StreamKey, session: SessionId) -> Result<PublishGrant, Refusal> {
+async fn admit(whip: &Whip, key: StreamKey, session: SessionId) -> Result<Admitted, Refusal> {
     let request = AdmitRequest { key, protocol: Protocol::Whip, session };
     let asked = whip.shared.admission.admit(request);
     match timeout(whip.shared.limits.admission, asked).await {

@@ -14,7 +14,8 @@ const DROPS: [&str; 5] = ["corrupt", "withheld", "refused", "malformed", "full"]
 /// Why keyframes are asked for.
 const KEYFRAME_REASONS: [&str; 3] = ["undecodable", "full", "wished"];
 /// The refusals that an operator can do something about; others show once they happen.
-const REFUSALS: [&str; 4] = ["key_unknown", "admission_unavailable", "sessions_too_many", "codec_unsupported"];
+const REFUSALS: [&str; 5] =
+    ["key_unknown", "admission_unavailable", "no_room", "sessions_too_many", "codec_unsupported"];
 
 /// The metrics of all sessions. The doc comment of each field is its help text.
 #[derive(Debug, Clone)]

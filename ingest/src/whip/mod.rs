@@ -6,6 +6,7 @@
 //! unit exists, not before, so that a publisher that cannot connect never ends one that plays; until then both
 //! are open. A third replaces the second. A channel may refuse second ones while media flow.
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -57,7 +58,24 @@ impl Answering for Endpoint {
 /// What decides who may publish.
 pub trait Admission: Send + Sync {
     /// May this key publish?
-    fn admit(&self, request: AdmitRequest) -> Pending<'_, Result<PublishGrant, AdmitError>>;
+    fn admit(&self, request: AdmitRequest) -> Pending<'_, Result<Admitted, AdmitError>>;
+}
+
+/// What is kept for a publisher from its admission on, and given back when dropped; what it is, admission knows.
+pub type Place = Box<dyn Any + Send>;
+
+/// What a publisher was admitted with.
+pub struct Admitted {
+    /// What it may do.
+    pub grant: PublishGrant,
+    /// What is kept for it; handed over with its media, and dropped where its session ends before.
+    pub place: Option<Place>,
+}
+
+impl From<PublishGrant> for Admitted {
+    fn from(grant: PublishGrant) -> Self {
+        Self { grant, place: None }
+    }
 }
 
 /// Why a key may not publish.
@@ -75,6 +93,12 @@ pub enum AdmitError {
     /// The key is good, but its channel may not publish now.
     #[error("this channel may not publish")]
     Forbidden,
+    /// The key is good, but the machine has no room for another broadcast.
+    #[error("the server has no room for another broadcast now")]
+    NoRoom {
+        /// When to ask again, in seconds.
+        retry_after_s: u32,
+    },
     /// Nobody can tell now.
     #[error("stream keys cannot be checked now")]
     Unavailable {
@@ -126,6 +150,8 @@ impl Default for Limits {
 pub struct Arrival {
     /// What it was admitted with.
     pub grant: PublishGrant,
+    /// What is kept for it since its admission.
+    pub place: Option<Place>,
     /// Its session.
     pub session: SessionId,
     /// The negotiated tracks; some may not have media yet.

@@ -62,6 +62,7 @@ impl Refusal {
             Self::Admission(AdmitError::Revoked) => (S::UNAUTHORIZED, "key_revoked"),
             Self::Admission(AdmitError::Expired) => (S::UNAUTHORIZED, "token_expired"),
             Self::Admission(AdmitError::Forbidden) => (S::FORBIDDEN, "publish_forbidden"),
+            Self::Admission(AdmitError::NoRoom { .. }) => (S::SERVICE_UNAVAILABLE, "no_room"),
             Self::Admission(AdmitError::Unavailable { .. }) => (S::SERVICE_UNAVAILABLE, "admission_unavailable"),
             Self::Offer(OfferError::Malformed(_)) => (S::BAD_REQUEST, "offer_malformed"),
             Self::Offer(OfferError::Unacceptable(_)) => (S::UNPROCESSABLE_ENTITY, "offer_unacceptable"),
@@ -92,9 +93,11 @@ impl Refusal {
             (_, StatusCode::UNAUTHORIZED) => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
             }
-            (Self::Admission(AdmitError::Unavailable { retry_after_s }) | Self::TooOften { retry_after_s }, _) => {
-                Some((header::RETRY_AFTER, HeaderValue::from(*retry_after_s)))
-            }
+            (
+                Self::Admission(AdmitError::Unavailable { retry_after_s } | AdmitError::NoRoom { retry_after_s })
+                | Self::TooOften { retry_after_s },
+                _,
+            ) => Some((header::RETRY_AFTER, HeaderValue::from(*retry_after_s))),
             (_, StatusCode::SERVICE_UNAVAILABLE) => Some((header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S))),
             (Self::Method { allow }, _) => Some((header::ALLOW, HeaderValue::from_static(allow))),
             _ => None,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ingest_rtc::{PeerEnd, PeerEvent, Receiver, RtpPacket, SenderReport};
-use schema::api::PublishGrant;
 use schema::{AccessUnit, SessionEnd, SessionId, TrackKind, UnixMicros};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
@@ -13,7 +12,7 @@ use tokio::time::sleep_until;
 
 use super::register::Place;
 use super::timers::{Keyframes, Liveness, Samples};
-use super::{Arrival, Shared, metrics};
+use super::{Admitted, Arrival, Shared, metrics};
 use crate::clock::Report;
 use crate::feed::{self, FeedSender, Pushed, QueueFeed, Wish};
 use crate::media::{Media, TrackSetup};
@@ -25,7 +24,7 @@ const RETRANSMISSION_INTERVAL: Duration = Duration::from_millis(50);
 /// What a session is made of.
 pub(super) struct Start {
     pub(super) id: SessionId,
-    pub(super) grant: PublishGrant,
+    pub(super) admitted: Admitted,
     pub(super) receiver: Box<dyn Receiver>,
     pub(super) place: Place,
     pub(super) shared: Arc<Shared>,
@@ -53,7 +52,7 @@ struct Presence {
 impl Presence {
     fn enter(start: &Start) -> Self {
         start.shared.metrics.active.inc();
-        let channel = &start.grant.channel;
+        let channel = &start.admitted.grant.channel;
         tracing::info!(session = %start.id, %channel, "publisher session opened");
         Self { id: start.id.clone(), shared: Arc::clone(&start.shared), end: SessionEnd::Lost }
     }
@@ -71,7 +70,7 @@ impl Drop for Presence {
 /// How the session's first unit gets to the node.
 enum Handover {
     /// There was no unit yet.
-    Waiting(QueueFeed, PublishGrant),
+    Waiting(QueueFeed, Admitted),
     /// The node's queue was full; tried again with every event.
     Ready(Arrival),
     Done,
@@ -113,7 +112,7 @@ impl Session {
             tracks: tracks.iter().map(|track| (track.index, track.kind)).collect(),
             receiver: start.receiver,
             sender,
-            handover: Handover::Waiting(feed, start.grant),
+            handover: Handover::Waiting(feed, start.admitted),
             liveness: Liveness::Opened(now()),
             keyframes: Keyframes::default(),
             samples,
@@ -264,10 +263,11 @@ impl Session {
     /// At the first unit: takes the channel over and makes the arrival.
     fn prepare_handover(&mut self) {
         self.handover = match std::mem::replace(&mut self.handover, Handover::Done) {
-            Handover::Waiting(feed, grant) => {
+            Handover::Waiting(feed, Admitted { grant, place }) => {
                 self.shared.register.take_over(&self.id);
                 Handover::Ready(Arrival {
                     grant,
+                    place,
                     session: self.id.clone(),
                     tracks: self.media.codecs(),
                     feed: Box::new(feed),

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use packager_transcode::wire::Input;
+use packager_transcode::wire::{Input, PATIENCE, Step};
 use schema::{AccessUnit, MediaTime, SessionEnd, TrackKind};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::publish::Steps;
 use super::sources::{Event, Sources};
 use super::transcoding::TranscoderInput;
 use crate::outage::{Outage, Outages};
@@ -55,6 +56,8 @@ pub(super) struct Offered {
     inputs: AtomicU64,
     newest: AtomicI64,
     outages: watch::Sender<Vec<Outage>>,
+    /// Of pictures alone, those included that the clock makes up.
+    pictures: AtomicI64,
 }
 
 impl Offered {
@@ -83,8 +86,20 @@ impl Offered {
         });
     }
 
-    fn count(&self, newest: MediaTime) {
+    /// Up to which time the transcoder has something to encode.
+    pub(super) fn pictures(&self) -> MediaTime {
+        MediaTime(self.pictures.load(Ordering::Relaxed))
+    }
+
+    fn count(&self, input: &Input) {
+        let (newest, picture) = match input {
+            Input::Unit(unit) if unit.codec.kind() == TrackKind::Video => (unit.pts, unit.pts),
+            Input::Unit(unit) => (unit.pts, MediaTime::ZERO),
+            Input::Clock { video, .. } => (MediaTime::ZERO, *video - PATIENCE),
+            _ => (MediaTime::ZERO, MediaTime::ZERO),
+        };
         self.newest.fetch_max(newest.0, Ordering::Relaxed);
+        self.pictures.fetch_max(picture.0, Ordering::Relaxed);
         self.inputs.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -175,12 +190,14 @@ impl Feeding {
     pub(super) async fn run(
         mut self: Box<Self>,
         mut input: Box<dyn TranscoderInput>,
+        mut steps: watch::Receiver<Steps>,
         stops: Stops,
     ) -> (Box<Self>, Fed) {
+        self.tell_pace(&mut steps, |step| step != Step::Whole);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stopped = loop {
-            let offered = match self.next(&mut ticks, &stops).await {
+            let offered = match self.next(&mut ticks, &mut steps, &stops).await {
                 Ok(next) => self.offer(input.as_mut(), next, &stops).await,
                 Err(stopped) => Err(stopped),
             };
@@ -199,7 +216,15 @@ impl Feeding {
 
     /// What the transcoder is to be told next. The clock speaks only while no media wait: after a stall of
     /// ours, what is there is shown and nothing is made up.
-    async fn next(&mut self, ticks: &mut Interval, stops: &Stops) -> Result<Input, Fed> {
+    async fn next(
+        &mut self,
+        ticks: &mut Interval,
+        steps: &mut watch::Receiver<Steps>,
+        stops: &Stops,
+    ) -> Result<Input, Fed> {
+        if steps.has_changed().unwrap_or(false) {
+            self.tell_pace(steps, |_| true);
+        }
         if let Some(input) = self.first.pop_front() {
             return Ok(input);
         }
@@ -245,11 +270,15 @@ impl Feeding {
         Input::Clock { video, audio }
     }
 
+    /// Tells the transcoder first of all what each rendition gives up, of the steps that `which` picks.
+    fn tell_pace(&mut self, steps: &mut watch::Receiver<Steps>, which: impl Fn(Step) -> bool) {
+        for (rendition, step) in steps.borrow_and_update().iter().copied().filter(|(_, step)| which(*step)) {
+            self.first.push_front(Input::Pace { rendition, step });
+        }
+    }
+
     async fn offer(&mut self, input: &mut dyn TranscoderInput, next: Input, stops: &Stops) -> Result<(), Fed> {
-        self.fed.count(match &next {
-            Input::Unit(unit) => unit.pts,
-            _ => MediaTime::ZERO,
-        });
+        self.fed.count(&next);
         tokio::select! {
             biased;
             () = stops.gone.cancelled() => Err(Fed::Gone),

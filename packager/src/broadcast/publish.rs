@@ -11,16 +11,19 @@ use schema::{BroadcastId, ChannelName, Incarnation, MediaTime, UnixMicros};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, warn};
 
+mod pacing;
 mod retained;
 mod thumbnails;
 mod track;
 mod turns;
 mod units;
 
+use self::pacing::Pacing;
+pub(super) use self::pacing::Steps;
 pub use self::retained::Retained;
 use self::thumbnails::Thumbnails;
 use self::track::Track;
-use super::{BroadcastEnd, BroadcastMetrics, Cause, Reached, Status, real};
+use super::{BroadcastEnd, BroadcastMetrics, Cause, Load, Reached, Status, real};
 use crate::ladder::{self, Rendition};
 use crate::live::{LiveBroadcast, LiveRendition};
 use crate::outage::Outage;
@@ -95,6 +98,7 @@ pub struct Publisher {
     metrics: BroadcastMetrics,
     keyframe: Arc<Notify>,
     statistics: Statistics,
+    pacing: Pacing,
     epoch: u64,
     /// The newest outage, if it lasts.
     outage: Option<Outage>,
@@ -108,6 +112,7 @@ impl Publisher {
     pub fn new(subject: Subject, renditions: Vec<Rendition>, timing: Arc<Timing>, outlets: Outlets) -> Self {
         let plan = ladder::plan(&renditions, &timing, subject.begins);
         let (epoch, last_turn) = (subject.epoch, subject.begins);
+        let pacing = Pacing::new(&subject, &renditions, timing.frame_rate, outlets.metrics.clone());
         let (tracks, listed): (Vec<Track>, Vec<LiveRendition>) =
             renditions.into_iter().map(|rendition| Track::new(rendition, &timing, &subject)).unzip();
         let (thumbnails, thumbnail) = Thumbnails::new(&subject);
@@ -133,6 +138,7 @@ impl Publisher {
             metrics: outlets.metrics,
             keyframe: outlets.keyframe,
             statistics: Statistics::default(),
+            pacing,
             epoch,
             outage: None,
             last_turn,
@@ -180,6 +186,8 @@ impl Publisher {
             }
             Output::Discarded { reason } => self.metrics.discard(&reason),
             Output::KeyframeWanted => self.keyframe.notify_one(),
+            Output::Paced { rendition, step, at } => self.pacing.paced(rendition, step, at, now),
+            Output::PresetKept { rendition } => self.pacing.keep_preset(rendition),
             Output::Alive => {}
             Output::Statistics(statistics) => self.count(statistics),
             Output::Finished => return Flow::Finished,
@@ -212,6 +220,19 @@ impl Publisher {
         let listed_to = self.tracks.iter().map(Track::listed_to).min().unwrap_or_default();
         let beyond = (time - listed_to).0.max(0) / self.timing.segment.0.max(1);
         next_msn + u64::try_from(beyond).unwrap_or(0) + 1
+    }
+
+    /// What each rendition is to give up from now on, if that has changed; `pictures` is the time of the newest
+    /// picture that the transcoder was given.
+    pub(super) fn pace(&mut self, pictures: MediaTime, now: Instant) -> Option<Steps> {
+        let ends = self.tracks.iter().map(Track::end);
+        let changed = self.pacing.observe(ends, pictures, now);
+        changed.then(|| self.pacing.steps())
+    }
+
+    /// What each rendition gives up.
+    pub(super) fn steps(&self) -> Steps {
+        self.pacing.steps()
     }
 
     /// Tells of a source that has grown. A browser also shrinks its pictures while its machine or its line
@@ -300,7 +321,10 @@ impl Publisher {
         let busy = now.busy_us.saturating_sub(before.busy_us);
         let media = now.media - before.media;
         self.metrics.transcoder_busy.inc_by(std::time::Duration::from_micros(busy).as_secs_f64());
+        let cpu = now.cpu_us.saturating_sub(before.cpu_us);
+        self.metrics.transcoder_cpu.inc_by(std::time::Duration::from_micros(cpu).as_secs_f64());
         self.metrics.transcoder_media.inc_by(media.as_seconds().max(0.0));
+        self.tell_load(if cpu > 0 { cpu } else { busy }, media);
         for (what, now, before) in [
             ("decoded", now.pictures_decoded, before.pictures_decoded),
             ("encoded", now.pictures_encoded, before.pictures_encoded),
@@ -310,6 +334,14 @@ impl Publisher {
         ] {
             self.metrics.count_pictures(what, now.saturating_sub(before));
         }
+    }
+
+    /// Tells what so much work for so much media makes.
+    fn tell_load(&self, work_us: u64, media: MediaTime) {
+        let media_ms = u64::try_from(media.to_millis()).unwrap_or(0);
+        let millicores = work_us.checked_div(media_ms).and_then(|millicores| u32::try_from(millicores).ok());
+        let load = Load { millicores, is_degraded: self.pacing.is_degraded() };
+        self.status.send_if_modified(|status| std::mem::replace(&mut status.load, load) != load);
     }
 
     /// The transcoder died: lists what it had finished, and plans a new one from the next instant of the grid
@@ -335,6 +367,7 @@ impl Publisher {
         self.last_turn = start;
         self.plan.start = start;
         self.statistics = Statistics::default();
+        self.pacing.restart(now);
         if had_media {
             self.publish_all(now);
         }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use packager_transcode::wire::Output;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::feeding::{Fed, Feeding, Offered, Stops};
-use super::publish::{Flow, Publisher};
+use super::publish::{Flow, Publisher, Steps};
 use super::restarts::Restarts;
 use super::transcoding::{Ends, TranscoderOutput, Transcoding};
 use super::{BroadcastEnd, Cause};
@@ -105,12 +106,13 @@ async fn live(
     let hurry = CancellationToken::new();
     let stops = Stops { cancel: cancel.clone(), gone: gone.clone() };
     let fed = feeding.fed();
+    let (pace, steps) = watch::channel(publisher.steps());
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
-        let (feeding, fed) = feeding.run(input, stops).await;
+        let (feeding, fed) = feeding.run(input, steps, stops).await;
         Done::Feeding(feeding, fed)
     });
-    tasks.spawn(publishing(publisher, output, fed, hurry.clone()));
+    tasks.spawn(publishing(publisher, output, fed, pace, hurry.clone()));
     let (mut fed_side, mut published_side) = (None, None);
     let mut deadline = None;
     while fed_side.is_none() || published_side.is_none() {
@@ -144,6 +146,7 @@ async fn publishing(
     mut publisher: Box<Publisher>,
     mut output: Box<dyn TranscoderOutput>,
     fed: Arc<Offered>,
+    pace: watch::Sender<Steps>,
     hurry: CancellationToken,
 ) -> Done {
     let mut pulse = Pulse::new(&fed);
@@ -169,6 +172,9 @@ async fn publishing(
         match publisher.handle(next, fed.newest(), std::time::Instant::now()) {
             Flow::On => {}
             flow => break flow,
+        }
+        if let Some(steps) = publisher.pace(fed.pictures(), Instant::now().into_std()) {
+            pace.send_replace(steps);
         }
     };
     Done::Publishing(publisher, flow)

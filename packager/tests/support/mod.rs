@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use packager::broadcast::{Ends, Pending, TranscoderInput, TranscoderOutput, Transcoding, TranscodingError};
-use packager_transcode::wire::{Input, Output, PATIENCE, Plan};
+use packager_transcode::wire::{Input, Output, PATIENCE, Plan, Step};
 use schema::{AccessUnit, Codec, Feed, FeedEvent, MediaTime, SessionEnd, TrackKind, UnixMicros, Zero};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -313,6 +313,12 @@ impl Encoder {
         out
     }
 
+    /// It carries out at once what it is told.
+    fn pace(&mut self, rendition: u8, step: Step) -> Output {
+        let at = self.next_picture.map_or(self.plan.start, |index| self.plan.frame_rate.time_of(index));
+        Output::Paced { rendition, step, at }
+    }
+
     fn audio(&mut self, unit: &AccessUnit) -> Vec<Output> {
         self.sound_up_to(unit.pts)
     }
@@ -344,6 +350,7 @@ impl TranscoderInput for Encoder {
                 Input::Finish => vec![Output::Finished],
                 Input::Unit(unit) if unit.codec.kind() == TrackKind::Video => self.video(&unit),
                 Input::Unit(unit) => self.audio(&unit),
+                Input::Pace { rendition, step } => vec![self.pace(rendition, step)],
                 Input::Slate { .. } | Input::Switch => Vec::new(),
                 Input::Clock { video, audio } => self.fill(video - PATIENCE, audio - PATIENCE),
             };

@@ -15,7 +15,7 @@ use schema::ladder::FrameRate;
 use schema::{AccessUnit, Codec, MediaTime};
 use thiserror::Error;
 
-use crate::encoder::{OpenError, Target};
+use crate::encoder::{OpenError, Speed, Target};
 use crate::ffi;
 use crate::wire::VideoPlan;
 
@@ -210,7 +210,13 @@ fn open_video(config: &PatternConfig) -> Result<encoder::video::Encoder, OpenErr
         buffer_ms: 500,
         threads: 1,
     };
-    let target = Target { video: &video, frame_rate: config.frame_rate, preset: "ultrafast", profile: "baseline" };
+    let target = Target {
+        video: &video,
+        frame_rate: config.frame_rate,
+        preset: "ultrafast",
+        speed: Speed::Preset,
+        profile: "baseline",
+    };
     crate::encoder::open("libx264", &target)
 }
 

@@ -11,6 +11,7 @@ fn plan() -> Plan {
         video: Vec::new(),
         frame_rate: FrameRate::THIRTY,
         keyframe_interval: MediaTime::SECOND,
+        part_frames: 10,
         audio: None,
         thumbnail: None,
         encoder: "libx264".to_owned(),

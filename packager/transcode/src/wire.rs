@@ -27,6 +27,8 @@ pub struct Plan {
     pub frame_rate: FrameRate,
     /// IDRs are forced at the first picture at or after each whole multiple of this.
     pub keyframe_interval: MediaTime,
+    /// Pictures in a part, counted from each IDR: at half the frame rate each part still begins with a picture.
+    pub part_frames: u32,
     /// The audio rendition; `None` for a video-only feed.
     pub audio: Option<AudioPlan>,
     /// The small pictures of the feed; `None` for none. Without a video rendition there are none either.
@@ -35,6 +37,22 @@ pub struct Plan {
     pub encoder: String,
     /// The encoder's speed preset, such as `veryfast`.
     pub preset: String,
+}
+
+/// What a video rendition gives up so that encoding keeps up with the feed; each step includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub enum Step {
+    /// Nothing.
+    #[default]
+    Whole,
+    /// A cheaper preset.
+    Faster,
+    /// The cheapest preset that leaves the parameter sets as they are.
+    Fastest,
+    /// Every other picture.
+    HalfRate,
+    /// Its own encoder: the next lower rendition's media stand in its place.
+    LowerRung,
 }
 
 /// One video rendition.
@@ -101,6 +119,13 @@ pub enum Input {
         video: MediaTime,
         /// Of sound.
         audio: MediaTime,
+    },
+    /// From its next IDR on, a video rendition gives up so much; the same again changes nothing.
+    Pace {
+        /// The rendition's number.
+        rendition: u8,
+        /// How much.
+        step: Step,
     },
     /// Nothing follows: flush the encoders, say [`Output::Finished`] and exit.
     Finish,
@@ -185,6 +210,20 @@ pub enum Output {
         #[serde(skip)]
         data: Bytes,
     },
+    /// A video rendition gives up so much from this time on, as it was told by [`Input::Pace`].
+    Paced {
+        /// The rendition's number.
+        rendition: u8,
+        /// How much.
+        step: Step,
+        /// The time of its first picture of this step; with [`Step::LowerRung`] of the first that it leaves out.
+        at: MediaTime,
+    },
+    /// A video rendition keeps its preset whatever it is told, as a cheaper one would change its parameter sets.
+    PresetKept {
+        /// The rendition's number.
+        rendition: u8,
+    },
     /// The decoder needs a keyframe to go on.
     KeyframeWanted,
     /// A few times a second, whatever the codecs do: the worker's process runs.
@@ -212,6 +251,8 @@ pub struct Statistics {
     pub pictures_slate: u64,
     /// Time spent working, in microseconds.
     pub busy_us: u64,
+    /// Processor time of the worker's process, in microseconds; zero for a worker that is a thread.
+    pub cpu_us: u64,
     /// Media time worked through.
     pub media: MediaTime,
 }

@@ -73,6 +73,8 @@ fn listen(from: impl Read, setup: &Setup) -> Result<Vec<Vec<u8>>> {
             Output::AudioConfig { .. }
             | Output::SourceSize { .. }
             | Output::Thumbnail { .. }
+            | Output::Paced { .. }
+            | Output::PresetKept { .. }
             | Output::KeyframeWanted
             | Output::Alive
             | Output::Statistics(_) => {}

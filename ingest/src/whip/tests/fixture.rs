@@ -192,23 +192,35 @@ struct ScriptedAdmission;
 pub(super) struct Once(AtomicUsize);
 
 impl Admission for Once {
-    fn admit(&self, _: AdmitRequest) -> Pending<'_, Result<PublishGrant, AdmitError>> {
+    fn admit(&self, _: AdmitRequest) -> Pending<'_, Result<Admitted, AdmitError>> {
         let asked = self.0.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async move { if asked == 0 { Ok(grant("demo")) } else { Err(AdmitError::Expired) } })
+        Box::pin(async move { if asked == 0 { Ok(grant("demo").into()) } else { Err(AdmitError::Expired) } })
+    }
+}
+
+/// Keeps a place for each publisher; counts those that are kept.
+#[derive(Default)]
+pub(super) struct Keeping(pub(super) Arc<()>);
+
+impl Admission for Keeping {
+    fn admit(&self, _: AdmitRequest) -> Pending<'_, Result<Admitted, AdmitError>> {
+        let place: Place = Box::new(Arc::clone(&self.0));
+        Box::pin(async move { Ok(Admitted { grant: grant("demo"), place: Some(place) }) })
     }
 }
 
 impl Admission for ScriptedAdmission {
-    fn admit(&self, request: AdmitRequest) -> Pending<'_, Result<PublishGrant, AdmitError>> {
+    fn admit(&self, request: AdmitRequest) -> Pending<'_, Result<Admitted, AdmitError>> {
         Box::pin(async move {
             match request.key.expose() {
-                KEY | "sk_second_key_of_demo" => Ok(grant("demo")),
-                OTHER_KEY => Ok(grant("other")),
-                "sk_backup" => Ok(PublishGrant { role: KeyRole::Backup, ..grant("demo") }),
-                "sk_alone" => Ok(PublishGrant { second_publisher: SecondPublisher::Refuse, ..grant("demo") }),
+                KEY | "sk_second_key_of_demo" => Ok(grant("demo").into()),
+                OTHER_KEY => Ok(grant("other").into()),
+                "sk_backup" => Ok(PublishGrant { role: KeyRole::Backup, ..grant("demo") }.into()),
+                "sk_alone" => Ok(PublishGrant { second_publisher: SecondPublisher::Refuse, ..grant("demo") }.into()),
                 "sk_revoked" => Err(AdmitError::Revoked),
                 "hwp_expired" => Err(AdmitError::Expired),
                 "sk_forbidden" => Err(AdmitError::Forbidden),
+                "sk_no_room" => Err(AdmitError::NoRoom { retry_after_s: 30 }),
                 "sk_away" => Err(AdmitError::Unavailable { retry_after_s: 9 }),
                 "sk_hangs" => pending().await,
                 _ => Err(AdmitError::Unknown),

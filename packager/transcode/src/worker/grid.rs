@@ -104,6 +104,14 @@ impl Grid {
         self.time_of(slot - 1).0 < time - time.rem_euclid(interval)
     }
 
+    /// The newest slot up to and including `slot` that is a key.
+    pub(super) fn key_before(&self, slot: i64) -> i64 {
+        let interval = self.keyframe_interval.0.max(1);
+        let time = self.time_of(slot).0;
+        let first = self.slots_before(MediaTime(time - time.rem_euclid(interval)));
+        if first <= slot { first } else { self.slots_before(MediaTime(time - time.rem_euclid(interval) - interval)) }
+    }
+
     /// When `slot` is shown.
     pub(super) fn time_of(&self, slot: i64) -> MediaTime {
         self.rate.time_of(slot)

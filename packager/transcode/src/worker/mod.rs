@@ -9,6 +9,7 @@ mod audio;
 mod decoder;
 mod grid;
 mod outlet;
+mod pacing;
 mod rendition;
 mod scale;
 mod slate;
@@ -29,12 +30,12 @@ use ffmpeg_next as ffmpeg;
 use schema::{AccessUnit, Codec, MediaTime};
 use thiserror::Error;
 
-use crate::encoder::{self, OpenError, Target};
+use crate::encoder::OpenError;
 use crate::ffi;
-use crate::wire::{self, Input, Output, Plan, ReadError, Statistics, WriteError};
+use crate::wire::{self, Input, Output, Plan, ReadError, Statistics, Step, WriteError};
 use audio::Audio;
 use outlet::Outlet;
-use rendition::Rendition;
+use rendition::{Recipe, Rendition};
 use video::Video;
 
 /// How often statistics are put out, in media time.
@@ -101,7 +102,10 @@ pub fn run_on_stdio() -> Result<(), WorkerError> {
     let input = std::io::stdin().as_fd().try_clone_to_owned();
     let output = std::io::stdout().as_fd().try_clone_to_owned();
     match (input, output) {
-        (Ok(input), Ok(output)) => run(std::fs::File::from(input), std::fs::File::from(output)),
+        (Ok(input), Ok(output)) => {
+            let counters = Counters { own_process: true, ..Counters::default() };
+            run_counting(std::fs::File::from(input), std::fs::File::from(output), &counters)
+        }
         (Err(error), _) | (_, Err(error)) => Err(WorkerError::Thread(error)),
     }
 }
@@ -113,13 +117,16 @@ pub fn run_on_stdio() -> Result<(), WorkerError> {
 /// # Errors
 /// [`WorkerError`]. Access units that cannot be decoded are no error: they are counted and dropped.
 pub fn run(input: impl Read + Send, output: impl Write + Send) -> Result<(), WorkerError> {
+    run_counting(input, output, &Counters::default())
+}
+
+fn run_counting(input: impl Read + Send, output: impl Write + Send, counters: &Counters) -> Result<(), WorkerError> {
     ffi::initialise();
-    let counters = Counters::default();
     std::thread::scope(|scope| {
         let (outlet, queue) = outlet::channel();
         let writer = thread(scope, "write", move || Ok(outlet::write_all(&queue, output)?))?;
         let alive = say_alive(scope, &outlet)?;
-        let result = work(scope, input, &outlet, &counters);
+        let result = work(scope, input, &outlet, counters);
         drop(alive);
         let last = match &result {
             Ok(()) => Output::Finished,
@@ -171,6 +178,7 @@ fn feed(input: &mut impl Read, stage: &mut Stage<'_>) -> Result<(), WorkerError>
             Some(Input::Slate { data }) => stage.slate(data),
             Some(Input::Switch) => stage.switch()?,
             Some(Input::Clock { video, audio }) => stage.clock(video, audio)?,
+            Some(Input::Pace { rendition, step }) => stage.pace(rendition, step),
             Some(Input::Start(_)) => return Err(WorkerError::Protocol("a second plan")),
             Some(Input::Finish) | None => return Ok(()),
         }
@@ -220,14 +228,13 @@ impl<'scope> Stage<'scope> {
     fn start_video(&mut self, scope: &'scope Scope<'scope, '_>, plan: &Plan) -> Result<(), WorkerError> {
         let mut encoders = Vec::new();
         for video in &plan.video {
-            let target = Target { video, frame_rate: plan.frame_rate, preset: &plan.preset, profile: "high" };
-            let rendition = Rendition {
-                number: video.rendition,
+            let recipe = Recipe {
+                video: video.clone(),
                 frame_rate: plan.frame_rate,
-                encoder: encoder::open(&plan.encoder, &target)?,
-                outlet: self.outlet.clone(),
-                counters: self.counters,
+                encoder: plan.encoder.clone(),
+                preset: plan.preset.clone(),
             };
+            let rendition = Rendition::new(recipe, self.outlet.clone(), self.counters)?;
             let (sender, jobs) = sync_channel(rendition::QUEUE);
             encoders.push(sender);
             let name = format!("encode-{}", video.rendition);
@@ -255,6 +262,12 @@ impl<'scope> Stage<'scope> {
     fn slate(&mut self, data: Bytes) {
         if let Some(video) = &mut self.video {
             video.set_slate(data);
+        }
+    }
+
+    fn pace(&mut self, rendition: u8, step: Step) {
+        if let Some(video) = &mut self.video {
+            video.pace(rendition, step);
         }
     }
 
@@ -309,6 +322,8 @@ fn check(plan: &Plan) -> Result<(), WorkerError> {
         "its frame rate is zero"
     } else if plan.keyframe_interval <= MediaTime::ZERO {
         "its keyframe interval is zero"
+    } else if plan.part_frames == 0 {
+        "its parts have no pictures"
     } else {
         return Ok(());
     };
@@ -324,6 +339,8 @@ struct Counters {
     skipped: AtomicU64,
     slate: AtomicU64,
     busy_us: AtomicU64,
+    /// Whether the process's time is the worker's.
+    own_process: bool,
 }
 
 impl Counters {
@@ -341,9 +358,17 @@ impl Counters {
             pictures_skipped: self.skipped.load(Ordering::Relaxed),
             pictures_slate: self.slate.load(Ordering::Relaxed),
             busy_us: self.busy_us.load(Ordering::Relaxed),
+            cpu_us: if self.own_process { cpu_us() } else { 0 },
             media,
         }
     }
+}
+
+/// The processor time of this process so far, in microseconds.
+fn cpu_us() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let micros = time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1_000);
+    u64::try_from(micros).unwrap_or(0)
 }
 
 fn thread<'scope>(

@@ -13,13 +13,14 @@ use schema::{AccessUnit, MediaTime};
 use super::decoder::{Corrupt, Decoder};
 use super::grid::{Grid, Placement};
 use super::outlet::Outlet;
+use super::pacing::{Pacing, Turnout};
 use super::rendition::{Job, Kind};
 use super::scale::{Scaler, Shape};
 use super::slate::Slate;
 use super::thumbnail::Thumbnails;
 use super::{Counters, WorkerError};
 use crate::ffi;
-use crate::wire::{Output, Plan, SLATE_AFTER, VideoPlan};
+use crate::wire::{Output, Plan, SLATE_AFTER, Step, VideoPlan};
 
 /// While no keyframe comes, one is asked for so often.
 const KEYFRAME_WISH_INTERVAL: MediaTime = MediaTime::SECOND;
@@ -45,10 +46,16 @@ pub(super) struct Video<'a> {
     /// When it was shown; `None` before the first.
     shown: Option<MediaTime>,
     slate: Slate,
-    encoders: Vec<SyncSender<Job>>,
+    encoders: Encoders,
     thumbnails: Thumbnails,
     outlet: Outlet,
     counters: &'a Counters,
+}
+
+/// The way to all encoders, and what each leaves out.
+struct Encoders {
+    queues: Vec<(SyncSender<Job>, Pacing)>,
+    part_frames: u32,
 }
 
 impl<'a> Video<'a> {
@@ -69,10 +76,21 @@ impl<'a> Video<'a> {
             newest: Vec::new(),
             shown: None,
             slate: Slate::default(),
-            encoders,
+            encoders: Encoders {
+                queues: encoders.into_iter().map(|queue| (queue, Pacing::default())).collect(),
+                part_frames: plan.part_frames,
+            },
             thumbnails,
             outlet,
             counters,
+        }
+    }
+
+    /// A rendition gives up so much from its next IDR on.
+    pub(super) fn pace(&mut self, rendition: u8, step: Step) {
+        let index = self.plans.iter().position(|plan| plan.rendition == rendition);
+        if let Some((_, pacing)) = index.and_then(|index| self.encoders.queues.get_mut(index)) {
+            pacing.want(step);
         }
     }
 
@@ -150,14 +168,14 @@ impl<'a> Video<'a> {
         match placement {
             Placement::Begin { slots } => {
                 self.scale(picture, pts)?;
-                slots.into_iter().try_for_each(|slot| self.hand_on(&self.newest, slot))
+                slots.into_iter().try_for_each(|slot| self.show_newest(slot))
             }
             Placement::Show { repeat, slot } => {
                 for empty in repeat {
                     self.repeat(empty)?;
                 }
                 self.scale(picture, pts)?;
-                self.hand_on(&self.newest, slot)
+                self.show_newest(slot)
             }
             Placement::Hold => self.scale(picture, pts),
             Placement::Skip => {
@@ -173,11 +191,11 @@ impl<'a> Video<'a> {
         let time = self.grid.time_of(slot);
         if self.shown.is_some_and(|shown| time - shown < SLATE_AFTER) {
             self.counters.repeated.fetch_add(1, Ordering::Relaxed);
-            return self.hand_on(&self.newest, slot);
+            return self.show_newest(slot);
         }
         let slate = self.slate.pictures(&self.plans, &self.outlet)?;
         self.counters.slate.fetch_add(1, Ordering::Relaxed);
-        hand_on(slate, slot, self.grid.is_key(slot), &self.encoders)
+        self.encoders.hand_on(slate, slot, &self.grid)
     }
 
     /// Makes `picture` the newest one of each rendition.
@@ -200,22 +218,26 @@ impl<'a> Video<'a> {
         Ok(())
     }
 
-    fn hand_on(&self, pictures: &[frame::Video], slot: i64) -> Result<(), WorkerError> {
-        hand_on(pictures, slot, self.grid.is_key(slot), &self.encoders)
+    fn show_newest(&mut self, slot: i64) -> Result<(), WorkerError> {
+        self.encoders.hand_on(&self.newest, slot, &self.grid)
     }
 }
 
-/// Hands each encoder its picture for `slot`.
-fn hand_on(
-    pictures: &[frame::Video],
-    slot: i64,
-    is_key: bool,
-    encoders: &[SyncSender<Job>],
-) -> Result<(), WorkerError> {
-    let kind = if is_key { Kind::Key } else { Kind::Any };
-    for (picture, encoder) in pictures.iter().zip(encoders) {
-        let job = Job { picture: ffi::share(picture).map_err(WorkerError::Scale)?, slot, kind };
-        encoder.send(job).map_err(|_| WorkerError::EncoderGone)?;
+impl Encoders {
+    /// Hands each encoder its picture for `slot`, but those that leave it out.
+    fn hand_on(&mut self, pictures: &[frame::Video], slot: i64, grid: &Grid) -> Result<(), WorkerError> {
+        let kind = if grid.is_key(slot) { Kind::Key } else { Kind::Any };
+        for (picture, (queue, pacing)) in pictures.iter().zip(&mut self.queues) {
+            let job = match pacing.turn_out(slot, grid, self.part_frames) {
+                Turnout::Encode { until } => {
+                    let picture = ffi::share(picture).map_err(WorkerError::Scale)?;
+                    Job::Picture { picture, slot, until, kind, step: pacing.step() }
+                }
+                Turnout::Rest => Job::Rest { slot },
+                Turnout::Omit => continue,
+            };
+            queue.send(job).map_err(|_| WorkerError::EncoderGone)?;
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -37,6 +37,7 @@ pub(crate) fn plan(frame_rate: FrameRate) -> Plan {
         video: vec![video(0, 320, 180), video(1, 160, 90)],
         frame_rate,
         keyframe_interval: MediaTime::SECOND,
+        part_frames: 10,
         audio: Some(AudioPlan { rendition: AUDIO, bitrate: 128_000 }),
         thumbnail: None,
         encoder: "libx264".to_owned(),

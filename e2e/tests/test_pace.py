@@ -1,0 +1,91 @@
+"""A machine that is too slow for a ladder: quality is given up, step by step, and taken back; no playlist suffers.
+
+The worker is made slow by stopping it for most of each tenth of a second, more and more until it falls behind.
+"""
+
+import signal
+import threading
+import time
+
+import publishers
+from judges import judge
+from support.server import Server
+from support.waiting import until
+from watcher import finish, follow
+
+PERIOD_S = 0.1
+# The shares of time in which the worker may run, tried one after the other.
+SHARES = [0.5, 0.35, 0.25, 0.18, 0.13]
+SHARE_S = 6
+BACK_S = 60
+LADDER = {
+    "rungs": [{"height": 720, "bitrate": 2_500_000}, {"height": 480, "bitrate": 1_200_000},
+              {"height": 360, "bitrate": 700_000}],
+    "audio_bitrate": 96_000,
+}
+# The queue of a feed holds six seconds, those to and from the worker two more.
+LAG_MAX_S = 15
+# New parts come late while it is slow: that is what the test is about.
+TOLERATED = {"H-020"}
+
+
+class Slowed:
+    """A process that runs for `share` of the time, until left."""
+
+    def __init__(self, process, share):
+        self.process, self.share = process, share
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    def _run(self):
+        while not self.over.is_set():
+            self.process.signal(signal.SIGSTOP)
+            self.over.wait(PERIOD_S * (1 - self.share))
+            self.process.signal(signal.SIGCONT)
+            self.over.wait(PERIOD_S * self.share)
+
+
+def downs(server):
+    return server.metric("headwater_transcoder_paces_total", direction="down")
+
+
+def slow_down(server, worker):
+    """Slows the worker until quality was given up, and for some seconds more."""
+    for share in SHARES:
+        with Slowed(worker, share):
+            end = time.monotonic() + SHARE_S
+            while time.monotonic() < end:
+                if downs(server):
+                    until(lambda: server.metric("headwater_transcoder_degraded_renditions") > 0, SHARE_S * 2,
+                          "a rendition gives something up")
+                    time.sleep(SHARE_S)  # the load goes on for so long
+                    return share
+                time.sleep(0.2)
+    raise AssertionError(f"the worker keeps pace in {SHARES[-1]:.0%} of the time")
+
+
+def test_quality_is_given_up_while_a_worker_is_too_slow_and_taken_back(tmp_path):
+    with Server() as server:
+        channel = server.new_channel(ladder=LADDER)
+        with publishers.headwater(server.whip, channel.key, size="1280x720") as publisher:
+            watcher = follow(channel, publisher, 2)
+            worker, = server.workers()
+            slow_down(server, worker)
+            assert "encoding falls behind" in server.log()
+            assert server.metric("headwater_transcoder_cores_in_use") > 0
+            until(lambda: server.metric("headwater_transcoder_paces_total", direction="up") > 0, BACK_S,
+                  "something is taken back")
+            assert [process.id for process in server.workers()] == [worker.id], "it is the same worker"
+            recording = finish(watcher, publisher)
+    judge(recording, tmp_path, TOLERATED)
+    assert len(recording.renditions) == 4
+    latest = recording.part_latencies()[-1]
+    assert latest < LAG_MAX_S, f"a part was listed {latest:.1f} s late"

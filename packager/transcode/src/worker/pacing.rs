@@ -1,0 +1,127 @@
+//! Which pictures a rendition encodes and which it leaves out, by what it was told to give up.
+//!
+//! Pure: knows slots, no picture and no clock. Whatever is told takes effect with an IDR, where a segment begins.
+
+use super::grid::Grid;
+use crate::wire::Step;
+
+/// What becomes of one slot in one rendition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turnout {
+    /// It is encoded, and shown up to the slot `until`.
+    Encode {
+        /// The slot of the next picture that is encoded.
+        until: i64,
+    },
+    /// It is left out.
+    Omit,
+    /// It is the first that has no encoder: the encoder ends.
+    Rest,
+}
+
+/// What one rendition gives up.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pacing {
+    wanted: Step,
+    step: Step,
+    /// True once a slot came.
+    begun: bool,
+}
+
+impl Pacing {
+    /// From the next IDR on, so much is given up.
+    pub(super) fn want(&mut self, step: Step) {
+        self.wanted = step;
+    }
+
+    /// What is given up at the slot asked about last.
+    pub(super) fn step(&self) -> Step {
+        self.step
+    }
+
+    /// What becomes of `slot`; slots come in order. Parts of `part_frames` slots are counted from each key.
+    pub(super) fn turn_out(&mut self, slot: i64, grid: &Grid, part_frames: u32) -> Turnout {
+        let before = self.step;
+        let begins = !std::mem::replace(&mut self.begun, true);
+        if begins || grid.is_key(slot) {
+            self.step = self.wanted;
+        }
+        match self.step {
+            Step::Whole | Step::Faster | Step::Fastest => Turnout::Encode { until: slot + 1 },
+            Step::HalfRate if is_odd(slot, grid, part_frames) => Turnout::Omit,
+            Step::HalfRate => Turnout::Encode { until: slot + 1 + i64::from(is_odd(slot + 1, grid, part_frames)) },
+            Step::LowerRung if before == Step::LowerRung => Turnout::Omit,
+            Step::LowerRung => Turnout::Rest,
+        }
+    }
+}
+
+/// Whether `slot` has an odd number within its part.
+fn is_odd(slot: i64, grid: &Grid, part_frames: u32) -> bool {
+    (slot - grid.key_before(slot)) % i64::from(part_frames.max(1)) % 2 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::MediaTime;
+    use schema::ladder::FrameRate;
+
+    use super::*;
+
+    fn grid(rate: FrameRate) -> Grid {
+        Grid::new(rate, MediaTime::from_millis(2_000), MediaTime::ZERO)
+    }
+
+    /// Slot and length of all pictures that are encoded among the first `slots`.
+    fn encoded(pacing: &mut Pacing, grid: &Grid, part_frames: u32, slots: std::ops::Range<i64>) -> Vec<(i64, i64)> {
+        let turnout = |slot| match pacing.turn_out(slot, grid, part_frames) {
+            Turnout::Encode { until } => Some((slot, until - slot)),
+            Turnout::Omit | Turnout::Rest => None,
+        };
+        slots.filter_map(turnout).collect()
+    }
+
+    #[test]
+    fn what_is_told_begins_with_the_next_key_and_a_beginning_is_one() {
+        let grid = grid(FrameRate::THIRTY);
+        let mut pacing = Pacing::default();
+        assert_eq!(encoded(&mut pacing, &grid, 10, 0..30).len(), 30);
+        pacing.want(Step::LowerRung);
+        assert_eq!(encoded(&mut pacing, &grid, 10, 30..60).len(), 30);
+        assert_eq!(pacing.turn_out(60, &grid, 10), Turnout::Rest);
+        assert!(encoded(&mut pacing, &grid, 10, 61..120).is_empty());
+        pacing.want(Step::Whole);
+        assert_eq!(encoded(&mut pacing, &grid, 10, 120..180).len(), 60);
+        let mut late = Pacing::default();
+        late.want(Step::HalfRate);
+        assert_eq!(encoded(&mut late, &grid, 10, 30..60).len(), 15);
+    }
+
+    #[test]
+    fn at_half_the_rate_every_part_begins_with_a_picture_and_nothing_is_missing() {
+        for (rate, part_frames) in [
+            (FrameRate::THIRTY, 10),
+            (FrameRate::new(30_000, 1001), 10),
+            (FrameRate::new(25, 1), 5),
+            (FrameRate::new(24, 1), 8),
+            (FrameRate::new(50, 1), 17),
+            (FrameRate::new(60, 1), 20),
+            (FrameRate::new(5, 1), 1),
+        ] {
+            let grid = grid(rate);
+            let mut pacing = Pacing::default();
+            pacing.want(Step::HalfRate);
+            let pictures = encoded(&mut pacing, &grid, part_frames, 0..1_000);
+            assert!(pictures.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0), "{rate:?}");
+            let shown: Vec<i64> = pictures.iter().map(|(slot, _)| *slot).collect();
+            let mut key = 0;
+            for slot in 0..1_000 {
+                key = if grid.is_key(slot) { slot } else { key };
+                let begins_part = (slot - key) % i64::from(part_frames) == 0;
+                assert!(!begins_part || shown.contains(&slot), "{rate:?}: {slot}");
+            }
+            let most = if part_frames == 1 { 1_000 } else { 605 };
+            assert!(shown.len() <= most, "{rate:?}: {}", shown.len());
+        }
+    }
+}
