@@ -122,6 +122,11 @@ impl Window {
         self.awaits_init = false;
     }
 
+    /// All that follows stands behind a discontinuity, and is decoded with the same init section as before.
+    pub fn set_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
     /// What comes next is of another encoder, and needs an init section of its own.
     pub fn expect_init(&mut self) {
         self.awaits_init = true;

@@ -1,14 +1,16 @@
 //! Where a rendition is cut: coded units in, parts and segment ends out.
 //!
-//! Every rendition of a broadcast runs its own segmenter over the same [`Timing`], so all cut at the
+//! Every rendition of a broadcast runs its own segmenter over the same [`Timing`] and the same turns, so all cut at the
 //! same instants: video begins on them, audio at its first frame boundary at or after them. Knows no
 //! container, no playlist and no clock.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use packager_transcode::wire::Law;
 use schema::{AccessUnit, MediaTime, TrackKind};
 
+use crate::schedule::{Place, Schedule};
 use crate::timing::{AUDIO_FRAME_SAMPLES, AUDIO_RATE, TOLERANCE, Timing};
 
 /// One coded unit on a timeline without rounding gaps.
@@ -60,7 +62,7 @@ pub enum Discard {
     BeforeStart,
     /// A segment must begin with an IDR, and this is none.
     NotRandomAccess,
-    /// It overlaps what came before.
+    /// It overlaps what came before, or lies beyond the end of a segment that nothing follows yet.
     Overlap,
 }
 
@@ -94,10 +96,11 @@ pub enum Cut {
 pub struct Segmenter {
     kind: TrackKind,
     timing: Arc<Timing>,
+    schedule: Schedule,
     start: MediaTime,
-    next_msn: u64,
-    begun: bool,
     open: Option<Open>,
+    /// The number above every one that was opened; `None` before the first.
+    after: Option<u64>,
     samples: Vec<Sample>,
     end: Option<MediaTime>,
 }
@@ -105,27 +108,17 @@ pub struct Segmenter {
 #[derive(Debug, Clone, Copy)]
 struct Open {
     msn: u64,
-    segment: i64,
     part: i64,
     parts: u32,
-    next: MediaTime,
-    next_is_segment: bool,
 }
 
 impl Segmenter {
     /// A segmenter for which the segment that `start` lies in has the number `first_msn`; nothing before `start` gets through.
     #[must_use]
     pub fn new(kind: TrackKind, timing: Arc<Timing>, first_msn: u64, start: MediaTime) -> Self {
-        Self {
-            kind,
-            timing,
-            start: start.max(MediaTime::ZERO),
-            next_msn: first_msn,
-            begun: false,
-            open: None,
-            samples: Vec::new(),
-            end: None,
-        }
+        let start = start.max(MediaTime::ZERO);
+        let schedule = Schedule::new(Arc::clone(&timing), start, first_msn);
+        Self { kind, timing, schedule, start, open: None, after: None, samples: Vec::new(), end: None }
     }
 
     /// Takes the next unit. A part is said to be complete with its last unit, never later.
@@ -134,6 +127,28 @@ impl Segmenter {
         match self.accept(unit, &mut cuts) {
             Ok(sample) => self.append(sample, &mut cuts),
             Err(reason) => cuts.push(Cut::Discarded(reason)),
+        }
+        cuts
+    }
+
+    /// A new segment begins at the slot `at`, and from there on `law` holds, the same as before if `None`; gives that
+    /// segment's number, the same in all renditions. To be said before any video unit at or after `at`.
+    pub fn turn(&mut self, at: MediaTime, law: Option<Law>) -> (u64, Vec<Cut>) {
+        let msn = self.schedule.turn(at, law);
+        (msn, self.close_reached(at, msn))
+    }
+
+    /// The source that leads has a keyframe at `at`, where a segment may begin. To be said before any video unit at or after it.
+    pub fn keyframe(&mut self, at: MediaTime) -> Vec<Cut> {
+        if self.schedule.keyframe(at) { self.close_reached(at, self.schedule.place(at).msn) } else { Vec::new() }
+    }
+
+    /// Closes what reaches up to `at`, where the segment of the number `msn` begins.
+    fn close_reached(&mut self, at: MediaTime, msn: u64) -> Vec<Cut> {
+        let mut cuts = Vec::new();
+        let is_before = self.open.is_some_and(|open| open.msn < msn);
+        if is_before && self.end.is_some_and(|end| end + TOLERANCE >= at) {
+            self.close_segment(&mut cuts);
         }
         cuts
     }
@@ -149,10 +164,11 @@ impl Segmenter {
     }
 
     /// An encoder begins anew: the next unit from `start` on begins the segment of the number `msn`, the
-    /// same in all renditions, behind a discontinuity.
+    /// same in all renditions, behind a discontinuity. The grid holds again.
     pub fn begin_anew(&mut self, start: MediaTime, msn: u64) {
-        self.next_msn = msn;
         self.start = start.max(MediaTime::ZERO);
+        self.schedule = Schedule::new(Arc::clone(&self.timing), self.start, msn);
+        self.after = None;
         self.end = None;
     }
 
@@ -182,23 +198,29 @@ impl Segmenter {
         if unit.dts + TOLERANCE < self.start {
             return Err(Discard::BeforeStart);
         }
-        let start = self.place(unit.dts, duration, cuts)?;
+        let start = self.position(unit.dts, duration, cuts)?;
         let end = (unit.dts + duration).max(start + MediaTime(1));
         self.close_before(start, end, cuts);
-        if self.open.is_none() && self.kind == TrackKind::Video && !unit.random_access {
-            return Err(Discard::NotRandomAccess);
+        if self.open.is_none() {
+            if self.kind == TrackKind::Video && !unit.random_access {
+                return Err(Discard::NotRandomAccess);
+            }
+            if self.after.is_some_and(|after| self.place(start).msn < after) {
+                return Err(Discard::Overlap);
+            }
         }
+        let delayed = if (unit.dts - start).0 * 2 > duration.0 { unit.dts - start } else { MediaTime::ZERO };
         Ok(Sample {
             start,
             end,
-            shown_after: unit.pts - unit.dts,
+            shown_after: unit.pts - unit.dts + delayed,
             random_access: unit.random_access || self.kind == TrackKind::Audio,
             data: unit.data.clone(),
         })
     }
 
     /// Joins the unit to the one before where they are less than half a unit apart.
-    fn place(&self, dts: MediaTime, duration: MediaTime, cuts: &mut Vec<Cut>) -> Result<MediaTime, Discard> {
+    fn position(&mut self, dts: MediaTime, duration: MediaTime, cuts: &mut Vec<Cut>) -> Result<MediaTime, Discard> {
         let dts = dts.max(self.start);
         let Some(expected) = self.end else {
             return Ok(dts);
@@ -210,19 +232,59 @@ impl Segmenter {
         if apart.0 < 0 {
             return Err(Discard::Overlap);
         }
+        if self.kind == TrackKind::Video
+            && apart.0 * 2 <= duration.0 * 3
+            && let Some(start) = self.bridge(expected, dts, cuts)
+        {
+            return Ok(start);
+        }
         cuts.push(Cut::Hole(apart));
         Ok(dts)
+    }
+
+    /// One picture is missing: the one before is shown for longer, up to the end of its part, and the next one is
+    /// decoded there though it is shown later. `None` where a segment begins between them.
+    fn bridge(&mut self, end: MediaTime, next: MediaTime, cuts: &mut Vec<Cut>) -> Option<MediaTime> {
+        let Some(first) = self.samples.first() else {
+            let together = self.after.is_some() && self.place(end).msn == self.place(next).msn;
+            return together.then_some(end);
+        };
+        let longest = self.timing.part_target.map_or(next, |target| first.start + target);
+        let part = self.place(end - TOLERANCE - TOLERANCE);
+        let to = next.min(part.next).min(longest).max(end);
+        if let Some(last) = self.samples.last_mut() {
+            last.end = to;
+        }
+        self.end = Some(to);
+        if to + TOLERANCE >= part.next {
+            if part.next_is_segment {
+                self.close_segment(cuts);
+                return (to + TOLERANCE >= next).then_some(next);
+            }
+            self.close_part(cuts);
+        }
+        Some(to)
+    }
+
+    /// Where a sample lies. Sound has at least one frame in every segment, however short that is.
+    fn place(&self, start: MediaTime) -> Place {
+        let at = self.schedule.place(start);
+        let joined = self.kind == TrackKind::Audio && self.end == Some(start);
+        match self.after.filter(|&after| joined && self.open.is_none() && after < at.msn) {
+            Some(skipped) => self.schedule.place_in(skipped, start),
+            None => at,
+        }
     }
 
     /// Closes what the sample from `start` to `end` lies beyond, or would make too long.
     fn close_before(&mut self, start: MediaTime, end: MediaTime, cuts: &mut Vec<Cut>) {
         let Some(open) = self.open else { return };
-        let at = self.timing.position(start);
+        let at = self.place(start);
         let too_long = |first: &Sample| {
             let target = self.timing.part_target;
             target.is_some_and(|target| end - first.start > target)
         };
-        if at.segment != open.segment {
+        if at.msn != open.msn {
             self.close_segment(cuts);
         } else if at.part != open.part || self.samples.first().is_some_and(too_long) {
             self.close_part(cuts);
@@ -230,42 +292,27 @@ impl Segmenter {
     }
 
     fn append(&mut self, sample: Sample, cuts: &mut Vec<Cut>) {
-        let at = self.timing.position(sample.start);
-        self.begin(at.segment);
-        let next_msn = self.next_msn;
-        let open = self.open.get_or_insert(Open {
-            msn: next_msn,
-            segment: at.segment,
-            part: at.part,
-            parts: 0,
-            next: at.next,
-            next_is_segment: at.next_is_segment,
-        });
-        if self.samples.is_empty() {
-            (open.part, open.next, open.next_is_segment) = (at.part, at.next, at.next_is_segment);
+        let at = self.place(sample.start);
+        if self.open.is_none() {
+            self.schedule.forget_before(at.msn);
+            self.after = Some(at.msn + 1);
         }
-        let (next, next_is_segment) = (open.next, open.next_is_segment);
+        let open = self.open.get_or_insert(Open { msn: at.msn, part: at.part, parts: 0 });
+        if self.samples.is_empty() {
+            open.part = at.part;
+        }
         if let Some(before) = self.samples.last_mut() {
             before.end = sample.start;
         }
         let end = sample.end;
         self.end = Some(end);
         self.samples.push(sample);
-        if end + TOLERANCE >= next {
-            if next_is_segment {
+        if end + TOLERANCE >= at.next {
+            if at.next_is_segment {
                 self.close_segment(cuts);
             } else {
                 self.close_part(cuts);
             }
-        }
-    }
-
-    /// A rendition whose first sample lies in a later segment than the beginning takes that segment's
-    /// number, so that one number means one time in all renditions.
-    fn begin(&mut self, segment: i64) {
-        if !std::mem::replace(&mut self.begun, true) {
-            let skipped = segment - self.timing.position(self.start).segment;
-            self.next_msn += u64::try_from(skipped).unwrap_or(0);
         }
     }
 
@@ -281,7 +328,6 @@ impl Segmenter {
         self.close_part(cuts);
         if let Some(open) = self.open.take() {
             cuts.push(Cut::SegmentEnd(open.msn));
-            self.next_msn = open.msn + 1;
         }
     }
 

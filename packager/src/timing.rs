@@ -3,6 +3,8 @@
 //! Nothing here ever changes in a playlist's life: players give a stream up whose targets move.
 //! Knows no units and no playlists.
 
+use std::ops::Range;
+
 use schema::ladder::{FrameRate, LatencyProfile};
 use schema::{Codec, MediaTime, TrackKind};
 use serde::{Deserialize, Serialize};
@@ -106,20 +108,44 @@ impl Timing {
         }
     }
 
-    /// Where `time` lies. Audio that begins between two instants belongs to the earlier one.
+    /// Where `time` lies on the grid. Audio that begins between two instants belongs to the earlier one.
     #[must_use]
     pub fn position(&self, time: MediaTime) -> Position {
-        let time = time + TOLERANCE;
-        let frame = self.frame_at(time);
-        let mut segment = time.0.div_euclid(self.segment.0);
-        if self.first_frame(segment) > frame {
-            segment -= 1;
-        }
-        let first = self.first_frame(segment);
-        let end = self.first_frame(segment + 1);
-        let part = (frame - first) / self.part_frames;
-        let next = (first + (part + 1) * self.part_frames).min(end);
-        Position { segment, part, next: self.frame_rate.time_of(next), next_is_segment: next == end }
+        let segment = self.segment_at(time);
+        self.within(segment, &self.slots_of(segment), time)
+    }
+
+    /// Where `time` lies in a segment of these slots, its parts counted from the first of them.
+    #[must_use]
+    pub fn within(&self, segment: i64, slots: &Range<i64>, time: MediaTime) -> Position {
+        let part = (self.slot_at(time) - slots.start).max(0) / self.part_frames;
+        let next = (slots.start + (part + 1) * self.part_frames).min(slots.end);
+        Position { segment, part, next: self.frame_rate.time_of(next), next_is_segment: next == slots.end }
+    }
+
+    /// The slot of the output's frame rate in which `time` lies, within the tolerance.
+    #[must_use]
+    pub fn slot_at(&self, time: MediaTime) -> i64 {
+        self.frame_at(time + TOLERANCE)
+    }
+
+    /// The number of the grid's segment in which `time` lies, counted from time zero.
+    #[must_use]
+    pub fn segment_at(&self, time: MediaTime) -> i64 {
+        let segment = (time + TOLERANCE).0.div_euclid(self.segment.0);
+        if self.first_frame(segment) > self.slot_at(time) { segment - 1 } else { segment }
+    }
+
+    /// The slots of that segment of the grid.
+    #[must_use]
+    pub fn slots_of(&self, segment: i64) -> Range<i64> {
+        self.first_frame(segment)..self.first_frame(segment + 1)
+    }
+
+    /// How many slots a segment has at most.
+    #[must_use]
+    pub fn segment_slots(&self) -> i64 {
+        self.first_frame(1)
     }
 
     /// Where an output begins whose first picture comes at `time`: at the picture nearest to it where a

@@ -13,7 +13,7 @@ use packager::broadcast::{BroadcastMetrics, Cause, Outlets, Publisher, Status, S
 use packager::ladder;
 use packager::live::{LiveBroadcast, Snapshot};
 use packager::timing::{Timing, Tracks};
-use packager_transcode::wire::Output;
+use packager_transcode::wire::{Law, Origin, Output, Turn};
 use prometheus::Registry;
 use quick_m3u8::config::ParsingOptionsBuilder;
 use quick_m3u8::{HlsLine, Reader};
@@ -115,6 +115,40 @@ impl Run {
         }
     }
 
+    fn turn(&mut self, at: MediaTime, origins: &[(u8, Origin)], law: Option<Law>) {
+        let turn = Turn { at, origins: origins.to_vec(), law };
+        self.publisher.as_mut().unwrap().handle(Output::Turn(turn), MediaTime::ZERO, Instant::now());
+        self.collect();
+    }
+
+    /// Pictures of the publisher in these slots, keyframes where `is_key`, for the first rendition; all other renditions are
+    /// encoded of them, the sound `ahead` of the pictures.
+    fn feed_passed(&mut self, slots: std::ops::Range<i64>, is_key: impl Fn(i64) -> bool, ahead: MediaTime) {
+        let (plan, rate) = (self.publisher.as_ref().unwrap().plan(), self.timing.frame_rate);
+        let sounds = plan.audio.iter().flat_map(|audio| {
+            let (from, to) = (rate.time_of(slots.start), rate.time_of(slots.end) + ahead);
+            let frames = (from.to_ticks(48_000) / 1024)..(to.to_ticks(48_000) / 1024);
+            frames.map(|frame| Output::Encoded { rendition: audio.rendition, unit: support::aac(frame) })
+        });
+        let mut sounds = sounds.collect::<std::collections::VecDeque<_>>();
+        for slot in slots {
+            let at = rate.time_of(slot);
+            let unit = support::picture(at, Some(rate.time_of(slot + 1) - at), is_key(slot));
+            let is_due = |output: &mut Output| matches!(output, Output::Encoded { unit, .. } if unit.pts <= at + ahead);
+            let publisher = self.publisher.as_mut().unwrap();
+            while let Some(sound) = sounds.pop_front_if(is_due) {
+                publisher.handle(sound, MediaTime::ZERO, Instant::now());
+            }
+            publisher.passed(&unit, Instant::now());
+            for video in &plan.video[1..] {
+                let output = Output::Encoded { rendition: video.rendition, unit: unit.clone() };
+                publisher.handle(output, MediaTime::ZERO, Instant::now());
+            }
+            self.collect();
+            self.is_in_step();
+        }
+    }
+
     fn restart(&mut self) -> MediaTime {
         let publisher = self.publisher.as_mut().unwrap();
         publisher.restart();
@@ -137,6 +171,10 @@ impl Run {
                 revisions.push(snapshot);
             }
         }
+    }
+
+    fn epoch(&self) -> u64 {
+        discontinuities(&read(&self.last(0))).last().copied().unwrap()
     }
 
     fn last(&self, rendition: usize) -> String {
@@ -497,6 +535,120 @@ fn after_a_restart_all_renditions_go_on_behind_a_discontinuity_and_a_new_map() {
         let last = read(&text(revisions.last().unwrap()));
         assert_eq!(last.discontinuities, 1, "it left the list and was counted");
     }
+}
+
+const LED: Option<Law> = Some(Law::Led { gop: 60 });
+
+/// The discontinuity sequence number of each segment of a list.
+fn discontinuities(read: &Read_) -> Vec<u64> {
+    let mut count = read.discontinuities;
+    let breaks = |segment: &Segment| segment.tags.iter().filter(|tag| *tag == "#EXT-X-DISCONTINUITY").count() as u64;
+    let counted = read.segments.iter().map(|segment| {
+        count += breaks(segment);
+        count
+    });
+    counted.collect()
+}
+
+/// The init section of each segment of a list.
+fn maps(read: &Read_) -> Vec<String> {
+    let mut map = String::new();
+    let of = |segment: &Segment| {
+        if let Some(named) = &segment.map {
+            map.clone_from(named);
+        }
+        map.clone()
+    };
+    read.segments.iter().map(of).collect()
+}
+
+#[test]
+fn a_turn_ends_the_segment_in_all_lists_and_maps_anew_only_what_comes_from_elsewhere() {
+    let ahead = MediaTime::from_millis(150);
+    for (on, off) in [(135, 342), (130, 310), (120, 300), (121, 301), (179, 479)] {
+        let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+        let at = |slot: i64| FrameRate::THIRTY.time_of(slot);
+        run.feed(MediaTime::ZERO, at(on));
+        run.turn(at(on), &[(0, Origin::Source)], LED);
+        run.feed_passed(on..off, |slot| (slot - on) % 60 == 0, ahead);
+        run.turn(at(off), &[(0, Origin::Own)], Some(Law::Grid));
+        run.feed(at(off), at(off) + seconds(5));
+        run.end(Cause::Session(SessionEnd::Closed));
+        run.revisions.iter().for_each(|revisions| judge(revisions, &run.timing));
+        assert_eq!((run.metrics.holes.get(), run.epoch()), (0, 2));
+        let lists: Vec<Read_> = (0..3).map(|rendition| read(&run.last(rendition))).collect();
+        let breaks = discontinuities(&lists[0]);
+        assert!(lists.iter().all(|list| discontinuities(list) == breaks), "the same in all lists");
+        assert_eq!(dates(&run.last(0)), dates(&run.last(1)));
+        let maps: Vec<Vec<String>> = lists.iter().map(maps).collect();
+        let expected: Vec<String> = breaks.iter().map(|count| format!("init-7-{count}.mp4")).collect();
+        assert_eq!(maps[0], expected);
+        assert!(maps[1..].iter().flatten().all(|map| map == "init-7-0.mp4"), "{maps:?}");
+        // The segments between the turns begin at the source's keyframes.
+        let passed: Vec<f64> = lists[0]
+            .segments
+            .iter()
+            .zip(&breaks)
+            .filter(|(_, count)| **count == 1)
+            .map(|(one, _)| one.seconds())
+            .collect();
+        assert!(passed[..passed.len() - 1].iter().all(|length| *length == 2.0), "{passed:?}");
+        assert_eq!(i64::try_from(passed.len()).unwrap(), (off - on + 59) / 60);
+    }
+}
+
+#[test]
+fn another_renditions_media_in_its_place_bring_their_init_section_and_go_again() {
+    let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    run.feed(MediaTime::ZERO, seconds(4));
+    run.turn(seconds(4), &[(0, Origin::Rendition(1))], None);
+    let plan = run.publisher.as_ref().unwrap().plan();
+    for output in support::outputs(&plan, seconds(4), seconds(10)) {
+        if !matches!(&output, Output::Encoded { rendition: 0, .. }) {
+            run.publisher.as_mut().unwrap().handle(output, MediaTime::ZERO, Instant::now());
+            run.collect();
+        }
+    }
+    run.turn(seconds(10), &[(0, Origin::Own)], None);
+    run.feed(seconds(10), seconds(16));
+    run.revisions.iter().for_each(|revisions| judge(revisions, &run.timing));
+    let lists: Vec<Read_> = (0..3).map(|rendition| read(&run.last(rendition))).collect();
+    assert!(lists.iter().all(|list| discontinuities(list) == [0, 0, 1, 1, 1, 2, 2, 2]), "{lists:?}");
+    let numbers: Vec<String> = [0, 0, 1, 1, 1, 2, 2, 2].map(|map| format!("init-7-{map}.mp4")).into();
+    assert_eq!(maps(&lists[0]), numbers);
+    assert_eq!((run.metrics.holes.get(), run.metrics.discarded.with_label_values(&["other"]).get()), (0, 0));
+    assert_eq!(dates(&run.last(0)), dates(&run.last(2)));
+}
+
+#[test]
+fn a_turn_whose_segment_waits_to_be_listed_is_bound_to_its_number() {
+    let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    run.feed(MediaTime::ZERO, seconds(4));
+    run.turn(seconds(4), &[(0, Origin::Own)], None);
+    // The second rendition lags behind by more than a segment.
+    let late = |rendition: u8| MediaTime::from_millis(if rendition == 1 { 1_900 } else { 0 });
+    run.feed_late(seconds(4), seconds(12), late);
+    run.turn(seconds(12), &[], None);
+    run.feed_late(seconds(12), seconds(20), late);
+    run.revisions.iter().for_each(|revisions| judge(revisions, &run.timing));
+    let lists: Vec<Read_> = (0..3).map(|rendition| read(&run.last(rendition))).collect();
+    assert!(lists.iter().all(|list| discontinuities(list) == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2]), "{lists:?}");
+    assert_eq!(maps(&lists[0])[..3], ["init-7-0.mp4", "init-7-0.mp4", "init-7-1.mp4"]);
+}
+
+#[test]
+fn a_restart_while_a_source_is_passed_through_goes_back_to_the_grid_and_to_its_own_encoders() {
+    let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    run.feed(MediaTime::ZERO, seconds(4));
+    run.turn(seconds(4), &[(0, Origin::Source)], LED);
+    run.feed_passed(120..265, |slot| slot % 60 == 0, MediaTime::from_millis(90));
+    let start = run.restart();
+    assert!((seconds(8)..=seconds(9)).contains(&start), "{start:?}");
+    run.feed(start, seconds(16));
+    run.revisions.iter().for_each(|revisions| judge(revisions, &run.timing));
+    let lists: Vec<Read_> = (0..3).map(|rendition| read(&run.last(rendition))).collect();
+    assert!(lists.iter().all(|list| discontinuities(list).last() == Some(&2)), "{lists:?}");
+    assert_eq!(dates(&run.last(0)), dates(&run.last(2)));
 }
 
 #[test]

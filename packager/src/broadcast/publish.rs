@@ -7,29 +7,30 @@ use std::time::Instant;
 
 use packager_transcode::wire::{Output, Plan, Statistics};
 use schema::ladder::{LatencyProfile, PictureSize};
-use schema::{AccessUnit, BroadcastId, ChannelName, Incarnation, MediaTime, UnixMicros};
+use schema::{BroadcastId, ChannelName, Incarnation, MediaTime, UnixMicros};
 use tokio::sync::{Notify, watch};
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 mod pacing;
+mod retained;
 mod thumbnails;
 mod track;
+mod turns;
+mod units;
 
 use self::pacing::Pacing;
 pub(super) use self::pacing::Steps;
+pub use self::retained::Retained;
 use self::thumbnails::Thumbnails;
 use self::track::Track;
 use super::{BroadcastEnd, BroadcastMetrics, Cause, Load, Reached, Status, real};
 use crate::ladder::{self, Rendition};
-use crate::live::{LiveBroadcast, LiveRendition, Snapshot};
+use crate::live::{LiveBroadcast, LiveRendition};
 use crate::playlist::{Report, multivariant};
 use crate::timing::{AUDIO_FRAME_SAMPLES, AUDIO_RATE, TOLERANCE, Timing};
 
 /// The longest that sound lies beyond an instant: a frame.
 const AUDIO_FRAME: MediaTime = MediaTime(MediaTime::PER_SECOND / AUDIO_RATE as i64 * AUDIO_FRAME_SAMPLES);
-/// A rendition that is so far behind the others gets no media.
-const ABSENT_AFTER: MediaTime = MediaTime(2 * MediaTime::PER_SECOND);
 
 /// Called once with a broadcast that can be played.
 pub type Listing = Box<dyn FnOnce(Arc<LiveBroadcast>) + Send>;
@@ -98,6 +99,8 @@ pub struct Publisher {
     statistics: Statistics,
     pacing: Pacing,
     epoch: u64,
+    /// Where the last turn was, or the beginning.
+    last_turn: MediaTime,
 }
 
 impl Publisher {
@@ -105,8 +108,8 @@ impl Publisher {
     #[must_use]
     pub fn new(subject: Subject, renditions: Vec<Rendition>, timing: Arc<Timing>, outlets: Outlets) -> Self {
         let plan = ladder::plan(&renditions, &timing, subject.begins);
-        let epoch = subject.epoch;
         let pacing = Pacing::new(&subject, &renditions, timing.frame_rate, outlets.metrics.clone());
+        let (epoch, last_turn) = (subject.epoch, subject.begins);
         let (tracks, listed): (Vec<Track>, Vec<LiveRendition>) =
             renditions.into_iter().map(|rendition| Track::new(rendition, &timing, &subject)).unzip();
         let (thumbnails, thumbnail) = Thumbnails::new(&subject);
@@ -134,6 +137,7 @@ impl Publisher {
             statistics: Statistics::default(),
             pacing,
             epoch,
+            last_turn,
         }
     }
 
@@ -170,6 +174,7 @@ impl Publisher {
             Output::Encoded { rendition, unit } => {
                 self.encoded(usize::from(rendition), &unit, fed, now);
             }
+            Output::Turn(turn) => self.turn(&turn, now),
             Output::SourceSize { width, height } => self.source_size(PictureSize { width, height }),
             Output::Thumbnail { pts, size, data } => {
                 self.thumbnails.show(pts, size, data);
@@ -215,20 +220,6 @@ impl Publisher {
         });
     }
 
-    fn encoded(&mut self, index: usize, unit: &AccessUnit, fed: MediaTime, now: Instant) {
-        let Some(track) = self.tracks.get_mut(index) else {
-            self.metrics.discard("other");
-            return;
-        };
-        if track.push(unit, self.epoch, &self.metrics) {
-            self.list_ready(now);
-            self.list(now);
-            let late = Instant::now().saturating_duration_since(now);
-            self.metrics.publish_lateness.observe(late.as_secs_f64());
-            self.metrics.transcoder_lag.observe((fed - unit.pts).as_seconds().max(0.0));
-        }
-    }
-
     fn publish(&mut self, index: usize, now: Instant) {
         let reports: Vec<Report> = self
             .tracks
@@ -269,8 +260,8 @@ impl Publisher {
     /// one number means one time in all of them whatever happens. One that gets no media holds nobody up.
     fn in_step(&self) -> Option<usize> {
         let end = |track: &Track| track.end().unwrap_or(self.plan.start);
-        let lead = self.tracks.iter().map(end).max()?;
-        let absent_after = ABSENT_AFTER.max(self.timing.segment);
+        let lead = self.lead()?;
+        let absent_after = self.absent_after();
         let present = self.tracks.iter().filter(|track| lead - end(track) <= absent_after).map(Track::next);
         let (msn, start) = present
             .fold((u64::MAX, MediaTime(i64::MAX)), |(msn, start), next| (msn.min(next.msn), start.min(next.start)));
@@ -342,10 +333,11 @@ impl Publisher {
         let listed_to = self.tracks.iter().map(Track::listed_to).max().unwrap_or_default();
         // Sound is listed up to a frame beyond an instant; the next part of it begins that much later.
         let start = self.timing.position(listed_to - AUDIO_FRAME - TOLERANCE).next.max(self.plan.start);
-        for track in &mut self.tracks {
-            track.begin_anew(start, msn);
-        }
         self.epoch += u64::from(had_media);
+        for track in &mut self.tracks {
+            track.begin_anew(start, msn, self.epoch);
+        }
+        self.last_turn = start;
         self.plan.start = start;
         self.statistics = Statistics::default();
         self.pacing.restart(now);
@@ -372,35 +364,5 @@ impl Publisher {
             _senders: self.tracks.into_iter().map(Track::into_sender).collect(),
         });
         BroadcastEnd { cause, next_msn: next_msn.unwrap_or(0), retained }
-    }
-}
-
-/// The window of a broadcast that is over: its playlists and objects stay as long as it is kept.
-#[derive(Debug)]
-pub struct Retained {
-    live: Arc<LiveBroadcast>,
-    retention: std::time::Duration,
-    _senders: Vec<watch::Sender<Arc<Snapshot>>>,
-}
-
-impl Retained {
-    /// The broadcast as viewers see it.
-    #[must_use]
-    pub fn live(&self) -> &Arc<LiveBroadcast> {
-        &self.live
-    }
-
-    /// How long viewers are still owed it (rfc8216bis 6.2.2).
-    #[must_use]
-    pub fn retention(&self) -> std::time::Duration {
-        self.retention
-    }
-
-    /// Keeps it until its time is over or `cancel` is called, and drops it then.
-    pub async fn hold(self, cancel: CancellationToken) {
-        tokio::select! {
-            () = cancel.cancelled() => {}
-            () = tokio::time::sleep(self.retention) => {}
-        }
     }
 }

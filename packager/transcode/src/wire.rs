@@ -131,6 +131,43 @@ pub enum Input {
     Finish,
 }
 
+/// Where the units of a video rendition come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// From the encoder of its own number.
+    Own,
+    /// From the publisher, as they came.
+    Source,
+    /// From the encoder of another rendition, of that number. That encoder must run.
+    Rendition(u8),
+}
+
+/// Where segments begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Law {
+    /// At the first slot at or after each whole multiple of [`Plan::keyframe_interval`].
+    Grid,
+    /// At keyframes of the source: at the last one that leaves no segment too long, if no group of pictures is
+    /// longer than this.
+    Led {
+        /// The longest group of pictures, in slots.
+        gop: u32,
+    },
+}
+
+/// A change of regime at one instant: all renditions end their segment there, and go on behind a discontinuity.
+///
+/// It must be said before any video unit at or after `at`, and every encoder must begin with an IDR there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The first slot of what is new.
+    pub at: MediaTime,
+    /// The renditions whose units come from elsewhere now, by number. Each gets a new init section; the others keep theirs.
+    pub origins: Vec<(u8, Origin)>,
+    /// The law of cuts from there on; `None` if it stays.
+    pub law: Option<Law>,
+}
+
 /// Worker to node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
@@ -148,6 +185,8 @@ pub enum Output {
         /// The unit.
         unit: AccessUnit,
     },
+    /// What is encoded changes. Comes before any unit of the new.
+    Turn(Turn),
     /// The source's picture size became known or changed.
     SourceSize {
         /// Columns.

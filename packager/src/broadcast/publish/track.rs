@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use packager_transcode::wire::{Law, Origin};
 use schema::ladder::PictureSize;
 use schema::{AccessUnit, MediaTime, TrackKind};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
+use super::turns::{Begin, Turns};
 use super::{BroadcastMetrics, Subject};
 use crate::codecs::{AudioConfig, VideoConfig};
 use crate::fmp4;
@@ -19,7 +21,10 @@ use crate::metrics::kind_label;
 use crate::playlist::multivariant::Listed;
 use crate::playlist::{self, NewPart, Report, Window};
 use crate::segment::{Cut, Part, Segmenter};
-use crate::timing::Timing;
+use crate::timing::{TOLERANCE, Timing};
+
+/// More sound than this never waits for pictures: some ten seconds.
+const HELD_MAX: usize = 512;
 
 /// What a rendition would list next.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +43,9 @@ pub(super) struct Track {
     kind: TrackKind,
     timescale: u32,
     segmenter: Segmenter,
+    turns: Turns,
+    /// Sound that waits until the pictures have come past it: a turn may still be told for its time.
+    held: VecDeque<AccessUnit>,
     /// What is cut and waits for the other renditions before it is listed.
     ready: VecDeque<Cut>,
     /// Where the listed media ends.
@@ -48,8 +56,6 @@ pub(super) struct Track {
     audio: Option<AudioConfig>,
     /// Of the first encoder; it stands in the multivariant playlist.
     codecs: Option<String>,
-    /// True until the newest encoder's init section is in the window.
-    needs_init: bool,
     /// True once the newest encoder has put a part out.
     has_parts: bool,
     sequence: u32,
@@ -72,13 +78,14 @@ impl Track {
             },
             rendition,
             segmenter,
+            turns: Turns::new(subject.epoch),
+            held: VecDeque::new(),
             ready: VecDeque::new(),
             listed_to: subject.begins,
             window,
             sender,
             audio: None,
             codecs: None,
-            needs_init: true,
             has_parts: false,
             sequence: 0,
         };
@@ -93,9 +100,54 @@ impl Track {
         }
     }
 
+    /// Everything at or after `at` stands behind a discontinuity of the number `epoch`, and comes from another `origin` if
+    /// that is told; true if that completed something.
+    pub(super) fn turn(
+        &mut self,
+        at: MediaTime,
+        law: Option<Law>,
+        epoch: u64,
+        origin: Option<Origin>,
+        metrics: &BroadcastMetrics,
+    ) -> bool {
+        let (msn, cuts) = self.segmenter.turn(at, law);
+        self.turns.take(at, Begin { msn, epoch, init: None }, origin);
+        self.make_ready(cuts, metrics)
+    }
+
+    /// The source that leads has a keyframe there; true if that completed something.
+    pub(super) fn keyframe(&mut self, at: MediaTime, metrics: &BroadcastMetrics) -> bool {
+        let cuts = self.segmenter.keyframe(at);
+        self.make_ready(cuts, metrics)
+    }
+
+    /// Where the unit of that time comes from.
+    pub(super) fn origin_at(&self, time: MediaTime) -> Origin {
+        self.turns.origin_at(time)
+    }
+
+    /// Keeps sound until [`Self::release`].
+    pub(super) fn hold(&mut self, unit: AccessUnit, metrics: &BroadcastMetrics) {
+        if self.held.len() >= HELD_MAX {
+            self.held.pop_front();
+            metrics.discard("overlap");
+        }
+        self.held.push_back(unit);
+    }
+
+    /// Takes what was held of the time before `until`; true if that completed something.
+    pub(super) fn release(&mut self, until: MediaTime, metrics: &BroadcastMetrics) -> bool {
+        let mut completed = false;
+        while let Some(unit) = self.held.pop_front_if(|unit| unit.dts + TOLERANCE < until) {
+            completed |= self.push(&unit, metrics);
+        }
+        completed
+    }
+
     /// Takes a coded unit; true if that completed something, which then waits to be listed.
-    pub(super) fn push(&mut self, unit: &AccessUnit, epoch: u64, metrics: &BroadcastMetrics) -> bool {
-        if self.needs_init && !self.begin(unit, epoch) {
+    pub(super) fn push(&mut self, unit: &AccessUnit, metrics: &BroadcastMetrics) -> bool {
+        self.turns.reach(unit.dts);
+        if self.turns.needs_init() && !self.begin(unit) {
             metrics.discard("no_configuration");
             return false;
         }
@@ -104,7 +156,7 @@ impl Track {
     }
 
     /// Writes the init section before the first unit of an encoder; false if this unit cannot be the first.
-    fn begin(&mut self, unit: &AccessUnit, epoch: u64) -> bool {
+    fn begin(&mut self, unit: &AccessUnit) -> bool {
         let Some((init, codecs)) = self.init(unit) else {
             return false;
         };
@@ -113,9 +165,8 @@ impl Track {
         {
             self.timescale = audio.rate;
         }
-        self.window.set_init(epoch, init);
+        self.turns.set_init(init);
         self.codecs.get_or_insert(codecs);
-        self.needs_init = false;
         true
     }
 
@@ -164,8 +215,13 @@ impl Track {
             self.listed_to = part.start() + part.duration();
             changed = self.append(&part, metrics) && self.window.lists_parts();
         }
-        while self.ready.pop_front_if(|cut| !matches!(cut, Cut::Part(_))).is_some() {
+        while let Some(cut) = self.ready.pop_front_if(|cut| !matches!(cut, Cut::Part(_))) {
             self.window.complete_segment();
+            if let Cut::SegmentEnd(msn) = cut
+                && self.turns.changes_init(msn + 1)
+            {
+                self.window.expect_init();
+            }
             metrics.segments.with_label_values(&[kind_label(self.kind)]).inc();
             changed = true;
         }
@@ -190,6 +246,12 @@ impl Track {
                 return false;
             }
         };
+        while let Some(Begin { epoch, init, .. }) = self.turns.begin(part.msn) {
+            match init {
+                Some(init) => self.window.set_init(epoch, init),
+                None => self.window.set_epoch(epoch),
+            }
+        }
         self.window.append(NewPart {
             msn: part.msn,
             start: part.start(),
@@ -216,14 +278,15 @@ impl Track {
         let cuts = self.segmenter.close_below(msn);
         self.make_ready(cuts, metrics);
         self.list_up_to(msn.saturating_sub(1), metrics);
-        self.needs_init = true;
+        self.held.clear();
         self.window.expect_init();
         self.audio = None;
         std::mem::take(&mut self.has_parts)
     }
 
-    /// A new encoder comes, whose first segment is to have the number `msn`.
-    pub(super) fn begin_anew(&mut self, start: MediaTime, msn: u64) {
+    /// A new encoder comes, whose first segment is to have the number `msn` and stands behind a discontinuity of the number `epoch`.
+    pub(super) fn begin_anew(&mut self, start: MediaTime, msn: u64, epoch: u64) {
+        self.turns = Turns::new(epoch);
         self.segmenter.begin_anew(start.max(self.listed_to), msn);
     }
 
@@ -234,6 +297,7 @@ impl Track {
 
     /// Nothing follows: closes the open part, and with it segment and list if the end is final.
     pub(super) fn end_media(&mut self, is_final: bool, metrics: &BroadcastMetrics) {
+        self.release(MediaTime(i64::MAX), metrics);
         let cuts = if is_final { self.segmenter.finish() } else { self.segmenter.flush_part() };
         self.make_ready(cuts, metrics);
         self.list_up_to(u64::MAX, metrics);
@@ -248,7 +312,17 @@ impl Track {
 
     /// Where its coded media ends, listed or not; `None` before the first unit of an encoder.
     pub(super) fn end(&self) -> Option<MediaTime> {
+        let held = self.held.back().map(|unit| unit.dts + unit.duration.unwrap_or_default());
+        self.segmenter.end().max(held)
+    }
+
+    /// Where its cut media ends; `None` before the first unit of an encoder.
+    pub(super) fn cut_to(&self) -> Option<MediaTime> {
         self.segmenter.end()
+    }
+
+    pub(super) fn kind(&self) -> TrackKind {
+        self.kind
     }
 
     pub(super) fn report(&self) -> Option<Report> {

@@ -1,0 +1,119 @@
+//! Which rendition gets which unit, and from when on.
+
+use std::time::Instant;
+
+use packager_transcode::wire::{Origin, Turn};
+use schema::{AccessUnit, MediaTime, TrackKind};
+
+use super::Publisher;
+use super::track::Track;
+use crate::timing::TOLERANCE;
+
+/// The least that a rendition must be behind the others to be taken for one without media.
+const ABSENT_AFTER: MediaTime = MediaTime(2 * MediaTime::PER_SECOND);
+
+impl Publisher {
+    /// All renditions end their segment at the turn's instant, and go on as it says. One that comes too late for its
+    /// instant is taken where the media end that are cut already.
+    pub fn turn(&mut self, turn: &Turn, now: Instant) {
+        let cut_to = self.pictures().filter_map(Track::cut_to).max().unwrap_or_default();
+        let at = turn.at.max(self.last_turn).max(cut_to);
+        let is_first = at - self.plan.start <= TOLERANCE || at - self.last_turn <= TOLERANCE;
+        self.epoch += u64::from(!is_first);
+        self.last_turn = at;
+        let mut completed = false;
+        for (index, track) in self.tracks.iter_mut().enumerate() {
+            let origin =
+                turn.origins.iter().find(|(number, _)| usize::from(*number) == index).map(|&(_, origin)| origin);
+            completed |= track.turn(at, turn.law, self.epoch, origin, &self.metrics);
+        }
+        if completed {
+            self.list_ready(now);
+        }
+    }
+
+    /// Takes a picture of the publisher, on its slot, for the renditions that pass it through. While a source leads,
+    /// its units come before those that are encoded of them.
+    pub fn passed(&mut self, unit: &AccessUnit, now: Instant) {
+        let mut completed = false;
+        if unit.random_access {
+            for track in &mut self.tracks {
+                completed |= track.keyframe(unit.dts, &self.metrics);
+            }
+        }
+        let takers = self.takers(unit, |origin, _| origin == Origin::Source);
+        completed |= self.hand_out(&takers, unit);
+        if completed {
+            self.list_ready(now);
+            self.list(now);
+        }
+    }
+
+    /// Takes a coded unit of the encoder `index`.
+    pub(super) fn encoded(&mut self, index: usize, unit: &AccessUnit, fed: MediaTime, now: Instant) {
+        let takers = self.takers(unit, |origin, other| match origin {
+            Origin::Own => other == index,
+            Origin::Rendition(number) => usize::from(number) == index,
+            Origin::Source => false,
+        });
+        if takers.is_empty() {
+            self.metrics.discard("other");
+            return;
+        }
+        if self.hand_out(&takers, unit) {
+            self.list_ready(now);
+            self.list(now);
+            let late = Instant::now().saturating_duration_since(now);
+            self.metrics.publish_lateness.observe(late.as_secs_f64());
+            self.metrics.transcoder_lag.observe((fed - unit.pts).as_seconds().max(0.0));
+        }
+    }
+
+    /// The renditions that a unit is for, by where each gets its units of that time from.
+    fn takers(&self, unit: &AccessUnit, takes: impl Fn(Origin, usize) -> bool) -> Vec<usize> {
+        let tracks = self.tracks.iter().enumerate();
+        tracks.filter(|&(index, track)| takes(track.origin_at(unit.dts), index)).map(|(index, _)| index).collect()
+    }
+
+    /// Hands a unit to these renditions; true if that completed something.
+    fn hand_out(&mut self, takers: &[usize], unit: &AccessUnit) -> bool {
+        let has_pictures = self.pictures().next().is_some();
+        let mut completed = false;
+        for &index in takers {
+            let track = &mut self.tracks[index];
+            if track.kind() == TrackKind::Audio && has_pictures {
+                track.hold(unit.clone(), &self.metrics);
+            } else {
+                completed |= track.push(unit, &self.metrics);
+            }
+        }
+        completed | self.release()
+    }
+
+    /// Cuts the sound that all pictures have come past.
+    fn release(&mut self) -> bool {
+        let Some(lead) = self.lead() else { return false };
+        let absent_after = self.absent_after();
+        let cut_to = self.pictures().map(|track| track.cut_to().unwrap_or(self.plan.start));
+        let until = cut_to.filter(|&end| lead - end <= absent_after).min().unwrap_or(lead);
+        let mut completed = false;
+        for track in self.tracks.iter_mut().filter(|track| track.kind() == TrackKind::Audio) {
+            completed |= track.release(until, &self.metrics);
+        }
+        completed
+    }
+
+    fn pictures(&self) -> impl Iterator<Item = &Track> {
+        self.tracks.iter().filter(|track| track.kind() == TrackKind::Video)
+    }
+
+    /// Where the media of the rendition that is furthest end.
+    pub(super) fn lead(&self) -> Option<MediaTime> {
+        self.tracks.iter().map(|track| track.end().unwrap_or(self.plan.start)).max()
+    }
+
+    /// A rendition that is so far behind the others gets no media.
+    pub(super) fn absent_after(&self) -> MediaTime {
+        ABSENT_AFTER.max(self.timing.segment)
+    }
+}
