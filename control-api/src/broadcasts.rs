@@ -55,6 +55,8 @@ pub struct Inside {
     /// Why it ended: a word of [`schema::SessionEnd`], or `left_out` if its node just ceased to
     /// tell of it.
     pub end_reason: Option<String>,
+    /// True while it gives quality up because its node's encoding would fall behind.
+    pub degraded: bool,
 }
 
 /// One live run of a channel.
@@ -101,6 +103,7 @@ struct BroadcastRow {
     by_key: bool,
     role: String,
     session: String,
+    degraded: bool,
 }
 
 impl BroadcastRow {
@@ -108,7 +111,7 @@ impl BroadcastRow {
     fn seen_by(self, caller: Option<&Caller>) -> Broadcast {
         let credential = Credential::of(self.by_key);
         let came_in = CameIn { protocol: self.protocol, credential, role: self.role, session: self.session };
-        let inside = Inside { came_in, end_reason: self.end_reason };
+        let inside = Inside { came_in, end_reason: self.end_reason, degraded: self.degraded };
         Broadcast {
             id: self.id,
             channel: self.channel,
@@ -132,7 +135,7 @@ pub(crate) async fn list(
     let (before, before_id) = position(&query)?.unzip();
     let sql = concat!(
         "select b.id, c.name as channel, b.started_at, b.ended_at, b.end_reason, \
-                 b.source_width, b.source_height, b.protocol, b.key_id is not null as by_key, b.session, \
+                 b.source_width, b.source_height, b.protocol, b.key_id is not null as by_key, b.session, b.degraded, \
                  coalesce(k.role, 'primary') as role, \
                  case when b.state = 'live' and b.reported_at <= now() - ",
         node_silent_after!(),

@@ -113,6 +113,9 @@ pub struct LiveBroadcast {
     /// How its publisher came in, for callers with an API token.
     #[serde(flatten)]
     pub came_in: Option<CameIn>,
+    /// True while it gives quality up because its node's encoding would fall behind; for callers with an API token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub degraded: Option<bool>,
 }
 
 /// A page of channels.
@@ -172,6 +175,7 @@ struct PublicRow {
     by_key: bool,
     role: String,
     session: Option<String>,
+    degraded: Option<bool>,
 }
 
 impl PublicRow {
@@ -186,9 +190,13 @@ impl From<PublicRow> for PublicChannel {
         let source_size = size(row.source_width, row.source_height);
         let state = if row.reconnecting == Some(true) { LiveState::Reconnecting } else { LiveState::Live };
         let live = row.live_broadcast.zip(row.live_started_at);
-        let live = live.map(|(broadcast, started_at)| {
-            let came_in = None;
-            LiveBroadcast { broadcast, state, started_at, source_size, came_in }
+        let live = live.map(|(broadcast, started_at)| LiveBroadcast {
+            broadcast,
+            state,
+            started_at,
+            source_size,
+            came_in: None,
+            degraded: None,
         });
         Self { name: row.name, title: row.title, profile: row.profile, live, past: None }
     }
@@ -199,7 +207,7 @@ macro_rules! public_channels {
     ($tail:literal) => {
         concat!(
             "select c.name, c.title, c.profile, b.id as live_broadcast, b.started_at as live_started_at, \
-             b.reconnecting, b.source_width, b.source_height, b.protocol, b.session, \
+             b.reconnecting, b.source_width, b.source_height, b.protocol, b.session, b.degraded, \
              b.key_id is not null as by_key, coalesce(k.role, 'primary') as role \
              from channels c left join lateral ( \
                select * from broadcasts b where b.channel_id = c.id and b.state = 'live' \
@@ -244,12 +252,13 @@ pub(crate) async fn show(
     let query = sql::query_as(public_channels!("c.name = $1")).bind(name.as_str());
     let row: Option<PublicRow> = query.fetch_optional(&mut *work).await?;
     let row = row.ok_or(ApiError::Unknown("channel"))?;
-    let came_in = row.came_in();
+    let (came_in, degraded) = (row.came_in(), row.degraded);
     let mut channel = PublicChannel::from(row);
     if caller.is_some() {
         channel.past = Some(Past { last_end: last_end(&mut work, &name).await? });
         if let Some(live) = &mut channel.live {
             live.came_in = came_in;
+            live.degraded = degraded;
         }
     }
     Ok(Json(channel))

@@ -56,6 +56,7 @@ struct ReportRow {
     end_reason: Option<&'static str>,
     source_width: Option<u32>,
     source_height: Option<u32>,
+    degraded: bool,
 }
 
 /// `POST /internal/v1/reports`
@@ -121,6 +122,7 @@ fn row(report: &BroadcastReport) -> Result<ReportRow, ApiError> {
         end_reason: report.end.filter(|_| ended).map(SessionEnd::as_str),
         source_width: size.map(|size| size.width),
         source_height: size.map(|size| size.height),
+        degraded: report.degraded && !ended,
     })
 }
 
@@ -156,21 +158,22 @@ async fn upsert(work: &mut PgConnection, node: &str, rows: &[ReportRow]) -> Resu
             p.id as publish_token \
           from jsonb_to_recordset($2) as r(id text, incarnation bigint, \
             session text, protocol text, key_id uuid, state text, reconnecting boolean, \
-            started_at timestamptz, end_reason text, source_width integer, source_height integer) \
+            started_at timestamptz, end_reason text, source_width integer, source_height integer, degraded boolean) \
           left join stream_keys k on k.id = r.key_id \
           left join publish_tokens p on p.id = r.key_id \
           where coalesce(k.id, p.id) is not null), \
         written as ( \
           insert into broadcasts as b (id, channel_id, incarnation, node, session, protocol, key_id, \
-            publish_token_id, state, reconnecting, started_at, ended_at, end_reason, source_width, source_height) \
+            publish_token_id, state, reconnecting, started_at, ended_at, end_reason, source_width, source_height, \
+            degraded) \
           select id, channel_id, incarnation, $1, session, protocol, stream_key, publish_token, state, \
-            reconnecting, started_at, case state when 'ended' then now() end, end_reason, source_width, source_height \
+            reconnecting, started_at, case state when 'ended' then now() end, end_reason, source_width, source_height, degraded \
           from told \
           on conflict (id) do update set incarnation = excluded.incarnation, \
             node = excluded.node, session = excluded.session, protocol = excluded.protocol, \
             key_id = excluded.key_id, publish_token_id = excluded.publish_token_id, \
             state = excluded.state, reconnecting = excluded.reconnecting, ended_at = excluded.ended_at, \
-            end_reason = excluded.end_reason, reported_at = now(), \
+            end_reason = excluded.end_reason, reported_at = now(), degraded = excluded.degraded, \
             source_width = coalesce(excluded.source_width, b.source_width), \
             source_height = coalesce(excluded.source_height, b.source_height) \
           where b.channel_id = excluded.channel_id \
@@ -183,7 +186,7 @@ async fn upsert(work: &mut PgConnection, node: &str, rows: &[ReportRow]) -> Resu
 
 async fn end_left_out(work: &mut PgConnection, node: &str, rows: &[ReportRow]) -> Result<(), sqlx::Error> {
     let told: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-    let sql = "update broadcasts set state = 'ended', reconnecting = false, ended_at = now(), end_reason = $3 \
+    let sql = "update broadcasts set state = 'ended', reconnecting = false, degraded = false, ended_at = now(), end_reason = $3 \
                where node = $1 and state = 'live' and id <> all ($2)";
     let query = sql::query(sql).bind(node).bind(told).bind(LEFT_OUT);
     query.execute(work).await?;

@@ -12,8 +12,9 @@ use schema::MediaTime;
 
 use crate::cost;
 
-/// Output that lies further behind its input than this is behind.
-const BEHIND: MediaTime = MediaTime(MediaTime::PER_SECOND / 2);
+/// Output that lies further behind its input than this is behind. More than a worker lies where it fills in what does
+/// not come, less than where the queues to it are full.
+const BEHIND: MediaTime = MediaTime(MediaTime::PER_SECOND * 11 / 20);
 /// Output that lies no further behind its input than this is well.
 const WELL: MediaTime = MediaTime(MediaTime::PER_SECOND / 4);
 /// It has to be behind for so long.
@@ -267,10 +268,17 @@ fn share(rung: &Rung, step: Step) -> f64 {
 /// Everything that these rungs can give up, in order: one kind after the other, the largest rung first.
 fn moves(rungs: &[Rung], besides: f64) -> Vec<(u8, Step)> {
     let whole = rungs.iter().map(|rung| rung.cores).sum::<f64>() + besides;
-    let kinds = [(Step::Whole, Step::Faster), (Step::Faster, Step::Fastest), (Step::Fastest, Step::HalfRate)];
+    let kinds = [
+        (Step::Whole, Step::Faster),
+        (Step::Faster, Step::Fastest),
+        (Step::Fastest, Step::HalfRate),
+        (Step::HalfRate, Step::LowerRung),
+    ];
     let mut moves = Vec::new();
     for (before, step) in kinds {
-        for rung in rungs.iter().filter(|rung| rung.presets == Presets::Change || !is_preset(step)) {
+        // There is nothing below the smallest.
+        let among = if step == Step::LowerRung { rungs.len().saturating_sub(1) } else { rungs.len() };
+        for rung in rungs[..among].iter().filter(|rung| rung.presets == Presets::Change || !is_preset(step)) {
             let gain = rung.cores * (share(rung, before) - share(rung, step));
             if gain >= whole * GAIN_MIN {
                 moves.push((rung.rendition, step));
@@ -337,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn presets_come_first_then_rates_and_of_each_the_largest_rung() {
+    fn presets_come_first_then_rates_then_encoders_and_of_each_the_largest_rung() {
         let expected = [
             (0, Step::Faster),
             (1, Step::Faster),
@@ -346,6 +354,8 @@ mod tests {
             (1, Step::Fastest),
             (0, Step::HalfRate),
             (1, Step::HalfRate),
+            (0, Step::LowerRung),
+            (1, Step::LowerRung),
         ];
         assert_eq!(pace().moves, expected);
     }
@@ -441,8 +451,10 @@ mod tests {
         run.pace.keep_preset(0);
         assert_eq!(run.pace.steps()[0], (0, Step::Whole));
         assert_eq!(run.pace.steps()[1], (1, Step::Faster));
+        let left: Vec<Step> = run.pace.moves.iter().filter(|(rung, _)| *rung == 0).map(|(_, step)| *step).collect();
+        assert_eq!(left, [Step::HalfRate, Step::LowerRung]);
         run.go(60.0, 800, 0.75);
-        assert_eq!(run.pace.steps()[0], (0, Step::HalfRate));
+        assert_eq!(run.pace.steps()[0], (0, Step::LowerRung));
     }
 
     #[test]

@@ -581,3 +581,31 @@ async fn a_broadcast_that_its_node_left_ends_after_the_grace_or_by_an_order() {
         assert_eq!(began.elapsed().as_secs(), seconds);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_falls_behind_is_told_to_do_less_and_catches_up() {
+    let ms = Duration::from_millis;
+    let run_at = async |whole, less| {
+        let script = Script::new([Life::Slow(ms(whole), ms(less))]);
+        let feed = PacedFeed::new(ReadyFeed::new(publisher(20), Some(SessionEnd::Closed)));
+        let setup = setup(feed, &script);
+        let began = Instant::now();
+        let end = run(setup.start, setup.opening).await;
+        assert_eq!((end.next_msn, setup.metrics.transcoder_restarts.get()), (50, 0));
+        let count = |direction| setup.metrics.paces.with_label_values(&[direction]).get();
+        let shown = setup.metrics.degraded.with_label_values(&["720p", "preset"]).get();
+        assert_eq!(shown, 0, "what has ended gives nothing up");
+        (count("down"), began.elapsed())
+    };
+    let (downs, took) = run_at(20, 20).await;
+    assert_eq!(
+        (downs, took < Duration::from_millis(20_200)),
+        (0, true),
+        "one that is quick enough is left alone: {took:?}"
+    );
+    // A picture every 33 ms.
+    let (downs, took) = run_at(45, 15).await;
+    assert!(downs == 1 && took < Duration::from_millis(20_500), "{downs} {took:?}");
+    let (downs, took) = run_at(45, 45).await;
+    assert!(downs >= 2 && took > Duration::from_secs(26), "{downs} {took:?}");
+}

@@ -228,6 +228,9 @@ pub struct BroadcastReport {
     /// The size of its source, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_size: Option<PictureSize>,
+    /// Whether it gives quality up now because encoding would fall behind.
+    #[serde(default)]
+    pub degraded: bool,
 }
 
 /// What the control plane answers to a report.

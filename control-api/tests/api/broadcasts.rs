@@ -26,6 +26,7 @@ async fn a_reported_broadcast_is_live_until_its_end_is_reported() {
         state: BroadcastState::Ended,
         end: Some(SessionEnd::Closed),
         source_size: None,
+        degraded: false,
         ..live
     };
     plane.report("n1", from_ref(&ended)).await;
@@ -37,6 +38,23 @@ async fn a_reported_broadcast_is_live_until_its_end_is_reported() {
     assert_eq!(only["end_reason"], "closed");
     assert_eq!(only["source_size"], json!({ "width": 1280, "height": 720 }));
     assert!(only["ended_at"].is_string());
+}
+
+#[tokio::test]
+async fn callers_see_that_a_broadcast_gives_quality_up_as_long_as_it_does() {
+    let plane = Plane::start().await;
+    let channel = "/api/v1/channels/demo";
+    let mut live = plane.live("b1").await;
+    for degraded in [false, true, false, true] {
+        live.degraded = degraded;
+        plane.report("n1", from_ref(&live)).await;
+        assert_eq!(plane.admin("GET", channel, Value::Null).await.body["live"]["degraded"], degraded);
+        assert_eq!(plane.admin("GET", LIST, Value::Null).await.body["broadcasts"][0]["degraded"], degraded);
+        assert!(plane.get(channel).await.body["live"].get("degraded").is_none(), "strangers do not");
+    }
+    (live.state, live.end) = (BroadcastState::Ended, Some(SessionEnd::Closed));
+    plane.report("n1", from_ref(&live)).await;
+    assert_eq!(plane.admin("GET", LIST, Value::Null).await.body["broadcasts"][0]["degraded"], false);
 }
 
 #[tokio::test]

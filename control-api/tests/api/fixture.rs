@@ -218,6 +218,7 @@ impl Plane {
             started_at_us: 1_700_000_000_000_000,
             end: None,
             source_size: None,
+            degraded: false,
         }
     }
 

@@ -47,9 +47,9 @@ impl Life {
                 }
             }
         };
-        drop(self.place.take());
         self.keep_or_forget(&end);
         self.report();
+        drop(self.place.take());
         if let Some(retained) = end.retained {
             retained.hold(cancel).await;
         }
@@ -65,6 +65,7 @@ impl Life {
             report.state = status.state;
             report.end = status.end;
             report.source_size = status.source_size;
+            report.degraded = status.load.is_degraded;
             if let Some(publisher) = &status.publisher {
                 report.session = publisher.session.clone();
                 report.key_id.clone_from(&publisher.key_id);

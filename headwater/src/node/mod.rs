@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ingest::whip::{Arrival, Place};
+use ingest::whip::{Admitted, Arrival, Place};
 use origin::Directory;
 use packager::broadcast::{
     BroadcastMetrics, Joining, Listing, Opening, Publishing, Start, Status, Tracks, Transcoding, Word, WorkerProcess,
@@ -184,7 +184,7 @@ impl Node {
         let joining = Joining { feed, role: grant.role, publishing: run.publisher.clone() };
         let opening = Opening::Publisher { joining, tracks: Tracks::of(&tracks) };
         self.reports.begin(run.report(&grant, BroadcastState::Live));
-        self.start(run, grant, place, opening, broadcasts, cancel);
+        self.start(run, Admitted { grant, place }, opening, broadcasts, cancel);
     }
 
     /// Takes up a broadcast that an earlier run of this node left.
@@ -199,18 +199,19 @@ impl Node {
         let run = Run::again(&saved, incarnation);
         let opening = Opening::Resumed { outline: saved.outline, epoch: saved.epoch + 1 };
         let place: Place = Box::new(self.room.take_any(&saved.grant));
-        self.start(run, saved.grant, Some(place), opening, broadcasts, cancel);
+        let admitted = Admitted { grant: saved.grant, place: Some(place) };
+        self.start(run, admitted, opening, broadcasts, cancel);
     }
 
     fn start(
         &mut self,
         run: Run,
-        grant: PublishGrant,
-        place: Option<Place>,
+        admitted: Admitted,
         opening: Opening,
         broadcasts: &mut JoinSet<()>,
         cancel: &CancellationToken,
     ) {
+        let Admitted { grant, place } = admitted;
         let (status, told) = watch::channel(Status::default());
         let (words, waiting) = mpsc::channel(WORDS_MAX);
         let sessions = HashMap::from([(grant.role, run.publisher.session.clone())]);
@@ -273,6 +274,7 @@ impl Run {
             started_at_us: self.started.0,
             end: None,
             source_size: None,
+            degraded: false,
         }
     }
 }

@@ -160,6 +160,7 @@ mod tests {
             started_at_us: 0,
             end: None,
             source_size: None,
+            degraded: false,
         }
     }
 

@@ -14,6 +14,7 @@ use packager::broadcast::{Ends, Pending, TranscoderInput, TranscoderOutput, Tran
 use packager_transcode::wire::{Input, Output, PATIENCE, Plan, Step};
 use schema::{AccessUnit, Codec, Feed, FeedEvent, MediaTime, SessionEnd, TrackKind, UnixMicros, Zero};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// x264, High, 320 × 240.
@@ -213,6 +214,8 @@ pub(crate) enum Life {
     Hangs(usize),
     /// It shows a slate before the first picture.
     Slate,
+    /// It takes so long for each picture, and so long once its first rendition gives something up.
+    Slow(Duration, Duration),
 }
 
 /// Starts made-up transcoders, one life after the other; the last repeats.
@@ -239,7 +242,13 @@ impl Transcoding for Script {
                 return Err(TranscodingError::Start("no such program".into()));
             }
             let (sender, receiver) = mpsc::channel(64);
-            let ends: Ends = (Box::new(Encoder::new(plan, life, sender)), Box::new(Out(receiver)));
+            let encoder = Encoder::new(plan, life, sender);
+            let mut work = JoinSet::new();
+            let input: Box<dyn TranscoderInput> = match life {
+                Life::Slow(whole, less) => Box::new(SlowInput::begin(encoder, whole, less, &mut work)),
+                _ => Box::new(encoder),
+            };
+            let ends: Ends = (input, Box::new(Out(receiver, work)));
             Ok(ends)
         })
     }
@@ -368,7 +377,37 @@ impl TranscoderInput for Encoder {
     }
 }
 
-struct Out(mpsc::Receiver<Output>);
+/// An encoder behind a queue like a worker's, which takes its time.
+struct SlowInput(mpsc::Sender<Input>);
+
+impl SlowInput {
+    fn begin(mut encoder: Encoder, whole: Duration, less: Duration, work: &mut JoinSet<()>) -> Self {
+        let (sender, mut queue) = mpsc::channel(64);
+        work.spawn(async move {
+            let mut cost = whole;
+            while let Some(input) = queue.recv().await {
+                match &input {
+                    Input::Pace { rendition: 0, step } => cost = if *step == Step::Whole { whole } else { less },
+                    Input::Unit(unit) if unit.codec.kind() == TrackKind::Video => tokio::time::sleep(cost).await,
+                    _ => {}
+                }
+                if encoder.send(input).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Self(sender)
+    }
+}
+
+impl TranscoderInput for SlowInput {
+    fn send(&mut self, input: Input) -> Pending<'_, Result<(), TranscodingError>> {
+        Box::pin(async move { self.0.send(input).await.map_err(|_| TranscodingError::Gone) })
+    }
+}
+
+/// What comes out, and the work behind it, if it is a task.
+struct Out(mpsc::Receiver<Output>, JoinSet<()>);
 
 impl TranscoderOutput for Out {
     fn next(&mut self) -> Pending<'_, Option<Output>> {

@@ -4,7 +4,7 @@
 
 mod support;
 
-use packager_transcode::wire::{Input, Output, Plan, Step};
+use packager_transcode::wire::{Input, Origin, Output, Plan, Step, Turn};
 use schema::ladder::FrameRate;
 use schema::{AccessUnit, Codec, MediaTime};
 use support::{assert_on_grid, feed, keys, pattern, pictures, plan, rendition, run_inputs, video};
@@ -145,6 +145,18 @@ fn a_rendition_that_rests_ends_at_an_idr_and_begins_again_at_one() {
     let sets = parameter_sets(&large);
     assert!(sets.len() == 2 && sets[0] == sets[1], "{sets:?}");
     assert_eq!(paced(&messages, 0), [(1_000, Step::LowerRung), (3_000, Step::HalfRate)]);
+    let turns = messages.iter().enumerate().filter_map(|(index, message)| match message {
+        Output::Turn(turn) => Some((index, turn.clone())),
+        _ => None,
+    });
+    let turns: Vec<(usize, Turn)> = turns.collect();
+    let turn = |at, origin| Turn { at: MediaTime::from_millis(at), origins: vec![(0, origin)], law: None };
+    let told: Vec<&Turn> = turns.iter().map(|(_, turn)| turn).collect();
+    assert_eq!(told, [&turn(1_000, Origin::Rendition(1)), &turn(3_000, Origin::Own)]);
+    for (index, turn) in &turns {
+        let early = |message: &Output| matches!(message, Output::Encoded { unit, .. } if unit.codec == Codec::H264 && unit.pts >= turn.at);
+        assert!(!messages[..*index].iter().any(early), "a turn is told before any picture of its time");
+    }
     let first_rest = messages.iter().position(|message| matches!(message, Output::Paced { .. })).unwrap();
     let last_whole = messages
         .iter()

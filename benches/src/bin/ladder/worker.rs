@@ -73,6 +73,7 @@ fn listen(from: impl Read, setup: &Setup) -> Result<Vec<Vec<u8>>> {
             Output::AudioConfig { .. }
             | Output::SourceSize { .. }
             | Output::Thumbnail { .. }
+            | Output::Turn(_)
             | Output::Paced { .. }
             | Output::PresetKept { .. }
             | Output::KeyframeWanted

@@ -3,7 +3,7 @@
 //! Pure: knows slots, no picture and no clock. Whatever is told takes effect with an IDR, where a segment begins.
 
 use super::grid::Grid;
-use crate::wire::Step;
+use crate::wire::{Origin, Step};
 
 /// What becomes of one slot in one rendition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,25 @@ impl Pacing {
     }
 }
 
+/// Where each rendition's units come from, by what each gives up, the largest first: the next lower one that has an
+/// encoder stands in for one that has none. The last has its own, whatever it is told.
+pub(super) fn origins(steps: &[(u8, Step)]) -> Vec<Origin> {
+    let mut lower = None;
+    let mut origins: Vec<Origin> = steps
+        .iter()
+        .rev()
+        .map(|&(rendition, step)| match (step, lower) {
+            (Step::LowerRung, Some(lower)) => Origin::Rendition(lower),
+            _ => {
+                lower = Some(rendition);
+                Origin::Own
+            }
+        })
+        .collect();
+    origins.reverse();
+    origins
+}
+
 /// Whether `slot` has an odd number within its part.
 fn is_odd(slot: i64, grid: &Grid, part_frames: u32) -> bool {
     (slot - grid.key_before(slot)) % i64::from(part_frames.max(1)) % 2 == 1
@@ -95,6 +114,16 @@ mod tests {
         let mut late = Pacing::default();
         late.want(Step::HalfRate);
         assert_eq!(encoded(&mut late, &grid, 10, 30..60).len(), 15);
+    }
+
+    #[test]
+    fn the_next_lower_rendition_with_an_encoder_stands_in() {
+        let of = |steps: &[Step]| origins(&(0..).zip(steps.iter().copied()).collect::<Vec<_>>());
+        let (own, from) = (Origin::Own, Origin::Rendition);
+        assert_eq!(of(&[Step::Whole, Step::HalfRate, Step::Fastest]), [own, own, own]);
+        assert_eq!(of(&[Step::LowerRung, Step::HalfRate, Step::Whole]), [from(1), own, own]);
+        assert_eq!(of(&[Step::LowerRung, Step::LowerRung, Step::Whole]), [from(2), from(2), own]);
+        assert_eq!(of(&[Step::LowerRung, Step::Whole, Step::LowerRung]), [from(1), own, own]);
     }
 
     #[test]

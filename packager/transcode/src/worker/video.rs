@@ -13,14 +13,14 @@ use schema::{AccessUnit, MediaTime};
 use super::decoder::{Corrupt, Decoder};
 use super::grid::{Grid, Placement};
 use super::outlet::Outlet;
-use super::pacing::{Pacing, Turnout};
+use super::pacing::{self, Pacing, Turnout};
 use super::rendition::{Job, Kind};
 use super::scale::{Scaler, Shape};
 use super::slate::Slate;
 use super::thumbnail::Thumbnails;
 use super::{Counters, WorkerError};
 use crate::ffi;
-use crate::wire::{Output, Plan, SLATE_AFTER, Step, VideoPlan};
+use crate::wire::{Origin, Output, Plan, SLATE_AFTER, Step, Turn, VideoPlan};
 
 /// While no keyframe comes, one is asked for so often.
 const KEYFRAME_WISH_INTERVAL: MediaTime = MediaTime::SECOND;
@@ -52,10 +52,18 @@ pub(super) struct Video<'a> {
     counters: &'a Counters,
 }
 
-/// The way to all encoders, and what each leaves out.
+/// The way to all encoders, the largest rendition's first, and what each leaves out.
 struct Encoders {
-    queues: Vec<(SyncSender<Job>, Pacing)>,
+    rungs: Vec<Encoding>,
     part_frames: u32,
+}
+
+struct Encoding {
+    rendition: u8,
+    queue: SyncSender<Job>,
+    pacing: Pacing,
+    /// Where the rendition's units come from.
+    origin: Origin,
 }
 
 impl<'a> Video<'a> {
@@ -76,10 +84,7 @@ impl<'a> Video<'a> {
             newest: Vec::new(),
             shown: None,
             slate: Slate::default(),
-            encoders: Encoders {
-                queues: encoders.into_iter().map(|queue| (queue, Pacing::default())).collect(),
-                part_frames: plan.part_frames,
-            },
+            encoders: Encoders::new(plan, encoders),
             thumbnails,
             outlet,
             counters,
@@ -88,9 +93,11 @@ impl<'a> Video<'a> {
 
     /// A rendition gives up so much from its next IDR on.
     pub(super) fn pace(&mut self, rendition: u8, step: Step) {
-        let index = self.plans.iter().position(|plan| plan.rendition == rendition);
-        if let Some((_, pacing)) = index.and_then(|index| self.encoders.queues.get_mut(index)) {
-            pacing.want(step);
+        // Nothing stands in for the smallest.
+        let is_last = self.plans.last().is_some_and(|last| last.rendition == rendition);
+        let step = if is_last { step.min(Step::HalfRate) } else { step };
+        if let Some(encoding) = self.encoders.rungs.iter_mut().find(|encoding| encoding.rendition == rendition) {
+            encoding.pacing.want(step);
         }
     }
 
@@ -195,7 +202,7 @@ impl<'a> Video<'a> {
         }
         let slate = self.slate.pictures(&self.plans, &self.outlet)?;
         self.counters.slate.fetch_add(1, Ordering::Relaxed);
-        self.encoders.hand_on(slate, slot, &self.grid)
+        self.encoders.hand_on(slate, slot, &self.grid, &self.outlet)
     }
 
     /// Makes `picture` the newest one of each rendition.
@@ -219,25 +226,61 @@ impl<'a> Video<'a> {
     }
 
     fn show_newest(&mut self, slot: i64) -> Result<(), WorkerError> {
-        self.encoders.hand_on(&self.newest, slot, &self.grid)
+        self.encoders.hand_on(&self.newest, slot, &self.grid, &self.outlet)
     }
 }
 
 impl Encoders {
+    fn new(plan: &Plan, queues: Vec<SyncSender<Job>>) -> Self {
+        let encoding = |(video, queue): (&VideoPlan, _)| Encoding {
+            rendition: video.rendition,
+            queue,
+            pacing: Pacing::default(),
+            origin: Origin::Own,
+        };
+        Self { rungs: plan.video.iter().zip(queues).map(encoding).collect(), part_frames: plan.part_frames }
+    }
+
     /// Hands each encoder its picture for `slot`, but those that leave it out.
-    fn hand_on(&mut self, pictures: &[frame::Video], slot: i64, grid: &Grid) -> Result<(), WorkerError> {
+    fn hand_on(
+        &mut self,
+        pictures: &[frame::Video],
+        slot: i64,
+        grid: &Grid,
+        outlet: &Outlet,
+    ) -> Result<(), WorkerError> {
+        let part_frames = self.part_frames;
+        let turnouts: Vec<Turnout> =
+            self.rungs.iter_mut().map(|encoding| encoding.pacing.turn_out(slot, grid, part_frames)).collect();
+        self.turn(slot, grid, outlet)?;
         let kind = if grid.is_key(slot) { Kind::Key } else { Kind::Any };
-        for (picture, (queue, pacing)) in pictures.iter().zip(&mut self.queues) {
-            let job = match pacing.turn_out(slot, grid, self.part_frames) {
+        for ((picture, encoding), turnout) in pictures.iter().zip(&self.rungs).zip(turnouts) {
+            let job = match turnout {
                 Turnout::Encode { until } => {
                     let picture = ffi::share(picture).map_err(WorkerError::Scale)?;
-                    Job::Picture { picture, slot, until, kind, step: pacing.step() }
+                    Job::Picture { picture, slot, until, kind, step: encoding.pacing.step() }
                 }
                 Turnout::Rest => Job::Rest { slot },
                 Turnout::Omit => continue,
             };
-            queue.send(job).map_err(|_| WorkerError::EncoderGone)?;
+            encoding.queue.send(job).map_err(|_| WorkerError::EncoderGone)?;
         }
         Ok(())
+    }
+
+    /// Tells, before anything of this slot is encoded, which renditions' units come from elsewhere from here on.
+    fn turn(&mut self, slot: i64, grid: &Grid, outlet: &Outlet) -> Result<(), WorkerError> {
+        let steps: Vec<(u8, Step)> =
+            self.rungs.iter().map(|encoding| (encoding.rendition, encoding.pacing.step())).collect();
+        let mut origins = Vec::new();
+        for (encoding, origin) in self.rungs.iter_mut().zip(pacing::origins(&steps)) {
+            if origin != std::mem::replace(&mut encoding.origin, origin) {
+                origins.push((encoding.rendition, origin));
+            }
+        }
+        if origins.is_empty() {
+            return Ok(());
+        }
+        outlet.say(Output::Turn(Turn { at: grid.time_of(slot), origins, law: None }))
     }
 }
