@@ -14,8 +14,12 @@ use schema::{Incarnation, MediaTime, UnixMicros};
 use crate::live::{InitSection, Name, Object, Objects, SegmentObjects, Snapshot, Text};
 use crate::timing::Timing;
 
+pub mod dvr;
+mod finished;
 pub mod multivariant;
 mod render;
+
+pub use finished::Finished;
 
 /// A part to be listed.
 #[derive(Debug, Clone)]
@@ -90,6 +94,8 @@ pub struct Window {
     longest: MediaTime,
     revision: u64,
     ended: bool,
+    /// What is complete and waits for the archive; `None` where there is none.
+    finished: Option<Vec<Finished>>,
 }
 
 impl Window {
@@ -111,6 +117,7 @@ impl Window {
             longest: MediaTime::ZERO,
             revision: 0,
             ended: false,
+            finished: None,
         }
     }
 
@@ -191,6 +198,7 @@ impl Window {
             parts: if listed { parts.clone() } else { Vec::new() },
             whole: Some(Object::new(chunks)),
         });
+        self.note_finished(&segment);
         self.segments.push_back(segment);
         let length = self.segments.iter().map(|segment| segment.duration).sum();
         self.longest = self.longest.max(length);

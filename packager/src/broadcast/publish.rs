@@ -9,18 +9,21 @@ use packager_transcode::wire::{Output, Plan, Statistics};
 use schema::ladder::{LatencyProfile, PictureSize};
 use schema::{AccessUnit, BroadcastId, ChannelName, Incarnation, MediaTime, UnixMicros};
 use tokio::sync::{Notify, watch};
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+mod retained;
 mod thumbnails;
 mod track;
 
+pub use self::retained::Retained;
 use self::thumbnails::Thumbnails;
 use self::track::Track;
 use super::{BroadcastEnd, BroadcastMetrics, Cause, Reached, Status, real};
+use crate::archive;
 use crate::ladder::{self, Rendition};
-use crate::live::{LiveBroadcast, LiveRendition, Snapshot};
-use crate::playlist::{Report, multivariant};
+use crate::live::{LiveBroadcast, LiveRendition};
+use crate::playlist::Report;
+use crate::playlist::multivariant::{self, Lists};
 use crate::timing::{AUDIO_FRAME_SAMPLES, AUDIO_RATE, TOLERANCE, Timing};
 
 /// The longest that sound lies beyond an instant: a frame.
@@ -52,6 +55,8 @@ pub struct Subject {
     pub msn_start: u64,
     /// The discontinuity sequence number of the first media: above every one ever listed under the same URL.
     pub epoch: u64,
+    /// How much is kept for rewinding, in seconds.
+    pub dvr_s: u32,
 }
 
 /// Where a publisher speaks to.
@@ -64,6 +69,8 @@ pub struct Outlets {
     pub metrics: BroadcastMetrics,
     /// Told when the decoder needs a keyframe.
     pub keyframe: Arc<Notify>,
+    /// Where finished segments are kept, by rendition; empty where none are.
+    pub archive: Vec<archive::Track>,
 }
 
 /// What a transcoder's word means for the task that listens to it.
@@ -102,8 +109,12 @@ impl Publisher {
     pub fn new(subject: Subject, renditions: Vec<Rendition>, timing: Arc<Timing>, outlets: Outlets) -> Self {
         let plan = ladder::plan(&renditions, &timing, subject.begins);
         let epoch = subject.epoch;
-        let (tracks, listed): (Vec<Track>, Vec<LiveRendition>) =
+        let (mut tracks, mut listed): (Vec<Track>, Vec<LiveRendition>) =
             renditions.into_iter().map(|rendition| Track::new(rendition, &timing, &subject)).unzip();
+        for ((track, listed), archive) in tracks.iter_mut().zip(&mut listed).zip(outlets.archive) {
+            track.archive_to(archive.sink);
+            listed.dvr = Some(archive.dvr);
+        }
         let (thumbnails, thumbnail) = Thumbnails::new(&subject);
         let live = LiveBroadcast {
             id: subject.broadcast,
@@ -114,6 +125,8 @@ impl Publisher {
             started_at: subject.zero.plus(subject.begins),
             renditions: listed,
             multivariant: OnceLock::new(),
+            dvr_multivariant: OnceLock::new(),
+            dvr_s: subject.dvr_s,
             thumbnail,
         };
         Self {
@@ -267,7 +280,11 @@ impl Publisher {
             return;
         }
         let listed: Vec<_> = self.tracks.iter().filter_map(|track| track.listed(&self.timing)).collect();
-        let text = multivariant::render(&self.live.id, &listed, self.timing.frame_rate);
+        let render = |lists| multivariant::render(&self.live.id, &listed, self.timing.frame_rate, lists);
+        let text = render(Lists::Live);
+        if self.live.dvr_s > 0 {
+            self.live.dvr_multivariant.get_or_init(|| render(Lists::Dvr));
+        }
         self.publish_all(now);
         if self.live.multivariant.set(text).is_ok()
             && let Some(listing) = self.listing.take()
@@ -333,41 +350,8 @@ impl Publisher {
         let listed = self.listing.is_none();
         let longest = self.tracks.iter().map(Track::retention).max();
         let next_msn = self.tracks.iter().map(Track::msn_after).max();
-        let retained = listed.then(|| Retained {
-            live: self.live,
-            retention: real(longest.unwrap_or_default()),
-            _senders: self.tracks.into_iter().map(Track::into_sender).collect(),
-        });
+        let senders = self.tracks.into_iter().map(Track::into_sender).collect();
+        let retained = listed.then(|| Retained::new(self.live, real(longest.unwrap_or_default()), senders));
         BroadcastEnd { cause, next_msn: next_msn.unwrap_or(0), retained }
-    }
-}
-
-/// The window of a broadcast that is over: its playlists and objects stay as long as it is kept.
-#[derive(Debug)]
-pub struct Retained {
-    live: Arc<LiveBroadcast>,
-    retention: std::time::Duration,
-    _senders: Vec<watch::Sender<Arc<Snapshot>>>,
-}
-
-impl Retained {
-    /// The broadcast as viewers see it.
-    #[must_use]
-    pub fn live(&self) -> &Arc<LiveBroadcast> {
-        &self.live
-    }
-
-    /// How long viewers are still owed it (rfc8216bis 6.2.2).
-    #[must_use]
-    pub fn retention(&self) -> std::time::Duration {
-        self.retention
-    }
-
-    /// Keeps it until its time is over or `cancel` is called, and drops it then.
-    pub async fn hold(self, cancel: CancellationToken) {
-        tokio::select! {
-            () = cancel.cancelled() => {}
-            () = tokio::time::sleep(self.retention) => {}
-        }
     }
 }

@@ -171,6 +171,6 @@ fn parts(out: &mut String, window: &Window, segment: &Segment) -> std::fmt::Resu
 }
 
 /// ISO 8601 in UTC, with milliseconds.
-fn date_time(time: UnixMicros) -> String {
+pub(super) fn date_time(time: UnixMicros) -> String {
     DateTime::from_timestamp_micros(time.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
