@@ -7,6 +7,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -128,7 +129,8 @@ impl DvrStore {
         for (index, name) in renditions.iter().enumerate() {
             let (shown, snapshot) = watch::channel(Arc::clone(&empty));
             let path = folder.join(name.as_str());
-            let sink = Sink { rendition: index, sender: sender.clone(), metrics: self.0.metrics.clone() };
+            let metrics = self.0.metrics.clone();
+            let sink = Sink { rendition: index, sender: sender.clone(), metrics, told: AtomicBool::new(false) };
             tracks.push(Track { sink, dvr: LiveDvr { snapshot, folder: path.clone() } });
             windows.push((path, shown));
         }
@@ -281,6 +283,8 @@ pub struct Sink {
     rendition: usize,
     sender: SyncSender<(usize, Finished)>,
     metrics: Metrics,
+    /// It was said that the disk is too slow.
+    told: AtomicBool,
 }
 
 impl Sink {
@@ -288,7 +292,49 @@ impl Sink {
     pub fn send(&self, finished: Finished) {
         match self.sender.try_send((self.rendition, finished)) {
             Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.metrics.missed(Missed::QueueFull),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.metrics.missed(Missed::QueueFull);
+                if !self.told.swap(true, Ordering::Relaxed) {
+                    warn!(
+                        "the disk is slower than the broadcast: its DVR window gets gaps; the broadcast itself goes on"
+                    );
+                }
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use schema::{Incarnation, MediaTime};
+
+    use super::*;
+    use crate::live::{InitSection, Object};
+
+    #[test]
+    fn a_disk_that_is_too_slow_costs_segments_and_never_makes_anybody_wait() {
+        let registry = Registry::new();
+        let (sender, _nobody_takes) = sync_channel(QUEUE);
+        let metrics = Metrics::register(&registry).unwrap();
+        let sink = Sink { rendition: 0, sender, metrics, told: AtomicBool::new(false) };
+        let object = Object::new([Bytes::from_static(b"segment")]);
+        for msn in 0..QUEUE as u64 + 3 {
+            let init = InitSection { index: 0, object: object.clone() };
+            let (start, duration) = (MediaTime::ZERO, MediaTime::SECOND);
+            sink.send(Finished {
+                msn,
+                epoch: 0,
+                incarnation: Incarnation(1),
+                init,
+                start,
+                duration,
+                object: object.clone(),
+            });
+        }
+        let families = registry.gather();
+        let missed = families.iter().find(|family| family.name() == "headwater_dvr_missed_total").unwrap();
+        let missed: f64 = missed.get_metric().iter().map(|one| one.get_counter().get_value()).sum();
+        assert_eq!(missed, 3.0);
     }
 }

@@ -15,6 +15,9 @@ use super::room::{Share, Standing};
 use crate::playlist::Finished;
 use crate::playlist::dvr::{DvrSnapshot, DvrWindow, FileName, Kept, KeptInit, LISTED_MIN, Room, Rules};
 
+/// After so many segments without a miss all is well again.
+const CALM: u64 = 50;
+
 /// The DVR windows of one broadcast.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -22,8 +25,9 @@ pub(super) struct Writer {
     broadcast: BroadcastId,
     floor: Floor,
     renditions: Vec<Rendition>,
-    /// Segments missed since the last that was written, for the log.
+    /// Segments missed since all was well, and written since the last of them: for the log.
     missed: u64,
+    calm: u64,
     /// True while the lists are shorter than they should be.
     shortened: bool,
 }
@@ -59,7 +63,7 @@ impl Writer {
             changed: false,
         });
         let renditions = renditions.collect();
-        Self { store, broadcast, floor: Floor::load(&folder), renditions, missed: 0, shortened: false }
+        Self { store, broadcast, floor: Floor::load(&folder), renditions, missed: 0, calm: 0, shortened: false }
     }
 
     /// Takes up what an earlier run left.
@@ -79,22 +83,21 @@ impl Writer {
     pub(super) fn take(&mut self, rendition: usize, finished: Finished) {
         let Some(one) = self.renditions.get_mut(rendition) else { return };
         let standing = self.store.standing(&self.broadcast);
-        let kept = match one.keep(&finished, &standing) {
+        let listed = match one.keep(&finished, &standing) {
             Ok(kept) => {
                 self.store.metrics().written.inc();
-                if self.missed > 0 {
-                    info!(broadcast = %self.broadcast, missed = self.missed, "the DVR window goes on");
-                    self.missed = 0;
-                }
-                kept
+                self.calm_down();
+                Some(kept)
             }
             Err(why) => {
+                let gap = one.keep_gap(&finished);
                 self.miss(&why);
-                Kept { length: None, ..kept(&finished) }
+                gap
             }
         };
-        let Some(one) = self.renditions.get_mut(rendition) else { return };
-        if !one.list(kept) {
+        if let Some(kept) = listed
+            && !self.renditions[rendition].list(kept)
+        {
             self.miss(&Lost::Unfit);
             self.discard(rendition, &[FileName::Segment(kept)]);
         }
@@ -185,7 +188,7 @@ impl Writer {
     }
 
     fn discard(&self, rendition: usize, files: &[FileName]) {
-        for file in files.iter().filter(|file| file.length() > 0) {
+        for file in files {
             if let Err(error) = self.renditions[rendition].folder.remove(file) {
                 debug!(broadcast = %self.broadcast, %error, "a file cannot be deleted");
                 self.store.metrics().undeletable.inc();
@@ -206,9 +209,18 @@ impl Writer {
         );
     }
 
-    /// Told once, until one is written again.
+    fn calm_down(&mut self) {
+        self.calm += 1;
+        if self.missed > 0 && self.calm >= CALM {
+            info!(broadcast = %self.broadcast, missed = self.missed, "the DVR window is whole again");
+            self.missed = 0;
+        }
+    }
+
+    /// Told once, until all is well for a while.
     fn miss(&mut self, why: &Lost) {
         self.missed += 1;
+        self.calm = 0;
         self.store.metrics().missed(why.reason());
         if self.missed == 1 {
             warn!(broadcast = %self.broadcast, %why, "the DVR window gets gaps; the broadcast itself goes on");
@@ -271,7 +283,6 @@ impl Rendition {
     /// Writes a segment, and its init section before it.
     fn keep(&mut self, finished: &Finished, standing: &Standing) -> Result<Kept, Lost> {
         let length = finished.object.length;
-        self.newest = length;
         if standing.left < length + finished.init.object.length {
             return Err(Lost::NoRoom);
         }
@@ -284,7 +295,15 @@ impl Rendition {
         }
         let kept = self.window.fitted(kept(finished));
         self.folder.write(&FileName::Segment(kept), &finished.object.chunks)?;
+        self.newest = length;
         Ok(kept)
+    }
+
+    /// Notes that a segment is not kept, in an empty file: that mostly needs no room, and a restarted node lists the same.
+    fn keep_gap(&self, finished: &Finished) -> Option<Kept> {
+        let gap = self.window.gap(kept(finished))?;
+        let _unnoted_it_is_found_again_as_a_hole = self.folder.write(&FileName::Segment(gap), &[]);
+        Some(gap)
     }
 
     fn list(&mut self, kept: Kept) -> bool {

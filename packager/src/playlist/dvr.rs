@@ -142,6 +142,16 @@ impl DvrWindow {
         }
     }
 
+    /// A gap in place of a segment that is not kept; `None` where no init section could stand before it.
+    #[must_use]
+    pub fn gap(&self, kept: Kept) -> Option<Kept> {
+        let (incarnation, init) = match self.has_init(kept.incarnation, kept.init) {
+            true => (kept.incarnation, kept.init),
+            false => self.last().map(|before| (before.incarnation, before.init))?,
+        };
+        Some(self.fitted(Kept { length: None, incarnation, init, ..kept }))
+    }
+
     /// What cannot may stand in the name of a file that is not ours.
     fn can_follow(&self, kept: &Kept) -> bool {
         let longest =
@@ -241,7 +251,7 @@ impl DvrWindow {
             self.removed_at.pop_front();
             self.owed_from += 1;
             self.owed_bytes -= kept.bytes();
-            free.extend(kept.length.map(|_| FileName::Segment(kept)));
+            free.push(FileName::Segment(kept));
         }
         let is_over = |block: &Arc<Block>| block.segments().last().is_some_and(|last| last.msn < self.owed_from);
         while self.blocks.len() > 1 && self.blocks.front().is_some_and(is_over) {

@@ -54,7 +54,8 @@ pub struct KeptInit {
 /// The name of a file in a rendition's folder. It is made of numbers only, whatever a viewer asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileName {
-    /// `seg-{msn}-{epoch}-{discontinuities}-{incarnation}-{init}-{start}-{duration}-{length}`, times in media units
+    /// `seg-{msn}-{epoch}-{discontinuities}-{incarnation}-{init}-{start}-{duration}-{length}`, times in media units; `gap-…`
+    /// with a length of 0, an empty file, where there is no media
     Segment(Kept),
     /// `init-{incarnation}-{index}-{length}`
     Init(KeptInit),
@@ -67,7 +68,7 @@ impl FileName {
         let (kind, rest) = text.split_once('-')?;
         let numbers: Vec<u64> = rest.split('-').map(|number| number.parse().ok()).collect::<Option<_>>()?;
         let name = match (kind, numbers.as_slice()) {
-            ("seg", &[msn, epoch, discontinuities, incarnation, init, start, duration, length]) => {
+            ("seg" | "gap", &[msn, epoch, discontinuities, incarnation, init, start, duration, length]) => {
                 Self::Segment(Kept {
                     msn,
                     epoch,
@@ -76,7 +77,7 @@ impl FileName {
                     init: init.try_into().ok()?,
                     start: MediaTime(start.try_into().ok()?),
                     duration: MediaTime(duration.try_into().ok()?),
-                    length: Some(length),
+                    length: (kind == "seg").then_some(length),
                 })
             }
             ("init", &[incarnation, index, length]) => {
@@ -103,7 +104,8 @@ impl fmt::Display for FileName {
             Self::Segment(kept) => {
                 let Kept { msn, epoch, discontinuities, incarnation, init, .. } = kept;
                 let (start, duration, length) = (kept.start.0, kept.duration.0, kept.bytes());
-                write!(f, "seg-{msn}-{epoch}-{discontinuities}-{incarnation}-{init}-{start}-{duration}-{length}")
+                let kind = if kept.length.is_some() { "seg" } else { "gap" };
+                write!(f, "{kind}-{msn}-{epoch}-{discontinuities}-{incarnation}-{init}-{start}-{duration}-{length}")
             }
             Self::Init(KeptInit { incarnation, index, length }) => write!(f, "init-{incarnation}-{index}-{length}"),
         }
@@ -125,7 +127,8 @@ mod tests {
             let (start, duration, length) = (MediaTime(start), MediaTime(duration), Some(length));
             let kept = Kept { msn, epoch, discontinuities, incarnation, init, start, duration, length };
             let init = KeptInit { incarnation, index: init, length: kept.bytes() };
-            for name in [FileName::Segment(kept), FileName::Init(init)] {
+            let gap = Kept { length: None, ..kept };
+            for name in [FileName::Segment(kept), FileName::Segment(gap), FileName::Init(init)] {
                 prop_assert_eq!(FileName::parse(&name.to_string()), Some(name));
                 prop_assert!(!name.to_string().contains(['/', '.']));
             }
@@ -141,6 +144,7 @@ mod tests {
             "",
             "seg-1",
             "seg-1-0-0-1-0-0-5-07",
+            "gap-1-0-0-1-0-0-5-7",
             "seg-1-0-0-1-0-0-5-+7",
             "seg-1-0-0-1-0--1-5-7",
             "seg-1-0-0-1-0-0-5-7-9",
