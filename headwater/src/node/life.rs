@@ -2,6 +2,7 @@
 //! keeps on disk what it needs to go on after a restart.
 
 use origin::Directory;
+use packager::archive::DvrStore;
 use packager::broadcast::{self, BroadcastEnd, Opening, Publishing, Start, Status};
 use schema::api::PublishGrant;
 use schema::{BroadcastId, SessionEnd};
@@ -25,6 +26,7 @@ pub(super) struct Life {
     pub(super) reports: Reports,
     pub(super) directory: Directory,
     pub(super) shelf: Shelf,
+    pub(super) dvr: DvrStore,
 }
 
 impl Life {
@@ -44,10 +46,14 @@ impl Life {
         };
         self.keep_or_forget(&end);
         self.report();
+        let is_over = end.cause.session_end() != SessionEnd::Shutdown;
         if let Some(retained) = end.retained {
             retained.hold(cancel).await;
         }
         self.directory.unlist(&self.id);
+        if is_over && self.grant.dvr_s > 0 {
+            self.dvr.remove(&self.id).await;
+        }
     }
 
     /// What the next report says is what the broadcast last said.
