@@ -9,6 +9,7 @@ pass. `rules` lists all of them with their clauses.
 | `text` | one playlist as text: lines, tags, attribute lists |
 | `media` | one revision of a media playlist |
 | `revisions` | what may change between two revisions of one media playlist |
+| `rewinding` | a list for rewinding, and it against the live list |
 | `presentation` | the multivariant playlist, and media playlists against each other |
 | `fmp4` | init sections, parts and segments |
 | `timeline` | playlist against media: durations, dates, bit rates |
