@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use origin::live::decide::{Decision, ObjectDecision, decide, decide_object};
 use origin::live::directive::Directive;
 use packager::codecs::VideoConfig;
 use packager::fmp4;
 use packager::live::{Name, Snapshot};
+use packager::playlist::dvr::{DvrWindow, Kept, KeptInit, Room, Rules};
 use packager::playlist::{NewPart, Report, Window};
 use packager::segment::{Cut, Part, Segmenter};
 use packager::timing::{AUDIO_FRAME_SAMPLES, AUDIO_RATE, LISTED_SEGMENTS_MAX, Timing, Tracks};
@@ -206,6 +207,63 @@ fn playlist(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Segments of two seconds in twelve hours.
+const DVR_SEGMENTS: u64 = 21_600;
+
+/// A window of twelve hours, and the number that comes next in it.
+fn dvr_window() -> (DvrWindow, u64) {
+    let (timing, zero) = (Arc::new(timing()), UnixMicros(1_700_000_000_000_000));
+    let mut window = DvrWindow::new(Arc::new(Rules { timing, zero, span: MediaTime(i64::MAX) }));
+    window.add_init(KeptInit { incarnation: INCARNATION, index: 0, length: 700 });
+    let next = FIRST_MSN + DVR_SEGMENTS;
+    (FIRST_MSN..next).for_each(|msn| grow_dvr(&mut window, msn));
+    (window, next)
+}
+
+fn grow_dvr(window: &mut DvrWindow, msn: u64) {
+    let duration = timing().segment;
+    let start = MediaTime(duration.0 * i64::try_from(msn).expect("few segments"));
+    let kept = Kept {
+        msn,
+        epoch: 0,
+        discontinuities: 0,
+        incarnation: INCARNATION,
+        init: 0,
+        start,
+        duration,
+        length: Some(600_000),
+    };
+    assert!(window.append(kept));
+}
+
+/// One revision of a list for rewinding of twelve hours: what the writer does for each segment, and what the first viewer
+/// of the revision has done for all.
+fn dvr(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("dvr of 21,600 segments");
+    let (mut window, mut msn) = dvr_window();
+    let mut next = || {
+        grow_dvr(&mut window, msn);
+        window.remove_below(msn - DVR_SEGMENTS + 1);
+        let _files = window.release(Room::Short);
+        msn += 1;
+        window.snapshot()
+    };
+    group.bench_function("revision", |bencher| bencher.iter(&mut next));
+    let per_iteration = BatchSize::PerIteration;
+    let list = next();
+    let update = list.delta().map_or(0, |delta| delta.gzip.len());
+    // Sizes stand in the names.
+    let names = [("list", list.plain().len()), ("gzip", list.gzip().len()), ("update in gzip", update)];
+    let [plain, gzip, update] = names.map(|(what, bytes)| format!("{what}, {bytes} bytes"));
+    group
+        .bench_function(plain, |bencher| bencher.iter_batched_ref(&mut next, |list| list.plain().len(), per_iteration));
+    group.bench_function(gzip, |bencher| bencher.iter_batched_ref(&mut next, |list| list.gzip().len(), per_iteration));
+    group.bench_function(update, |bencher| {
+        bencher.iter_batched_ref(&mut next, |list| list.delta().map(|delta| delta.gzip.len()), per_iteration);
+    });
+    group.finish();
+}
+
 /// What to do about one request for a playlist.
 fn decisions(criterion: &mut Criterion) {
     let snapshot = snapshot(listed_in_30_s());
@@ -258,6 +316,6 @@ fn settings() -> Criterion {
 criterion_group! {
     name = core;
     config = settings();
-    targets = segmenter, boxes, playlist, decisions, objects
+    targets = segmenter, boxes, playlist, dvr, decisions, objects
 }
 criterion_main!(core);

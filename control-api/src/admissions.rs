@@ -35,6 +35,7 @@ struct KeyRow {
     role: String,
     slate: Option<Vec<u8>>,
     slate_type: Option<String>,
+    dvr_s: i32,
 }
 
 /// `POST /internal/v1/admissions`
@@ -89,7 +90,7 @@ macro_rules! of_channel {
             "select ",
             $of_key,
             ", c.name as channel, c.title, c.ladder, c.profile, c.frame_rate, c.last_width, c.last_height, \
-             c.grace_s, c.second_publisher, c.slate, c.slate_type from ",
+             c.grace_s, c.second_publisher, c.slate, c.slate_type, c.dvr_s from ",
             $from
         )
     };
@@ -142,5 +143,6 @@ fn grant(row: KeyRow) -> Result<PublishGrant, ApiError> {
         second_publisher: word(&row.second_publisher),
         role: word(&row.role),
         slate: slate.map(|(content_type, data)| Slate { content_type, data: data.into() }),
+        dvr_s: u32::try_from(row.dvr_s).unwrap_or(0),
     })
 }

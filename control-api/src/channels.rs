@@ -47,6 +47,8 @@ pub struct Channel {
     pub second_publisher: String,
     /// Whether it has a slate of its own.
     pub slate: bool,
+    /// How much of its running broadcast is kept for rewinding, in seconds; 0 is nothing.
+    pub dvr_s: i32,
     /// The size of its last source.
     pub last_size: Option<PictureSize>,
     /// When it was made.
@@ -137,6 +139,7 @@ struct ChannelRow {
     grace_s: i32,
     second_publisher: String,
     slate: bool,
+    dvr_s: i32,
     last_width: Option<i32>,
     last_height: Option<i32>,
     created_at: DateTime<Utc>,
@@ -154,6 +157,7 @@ impl From<ChannelRow> for Channel {
             grace_s: row.grace_s,
             second_publisher: row.second_publisher,
             slate: row.slate,
+            dvr_s: row.dvr_s,
             last_size: size(row.last_width, row.last_height),
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -226,7 +230,7 @@ macro_rules! returning_channel {
         concat!(
             $statement,
             " returning name, title, profile, frame_rate, ladder, grace_s, second_publisher, \
-             slate is not null as slate, last_width, last_height, created_at, updated_at"
+             slate is not null as slate, dvr_s, last_width, last_height, created_at, updated_at"
         )
     };
 }
@@ -282,8 +286,8 @@ pub(crate) async fn create(
     let wished = Settings::take(&mut fields)?;
     fields.finish()?;
     let sql = returning_channel!(
-        "insert into channels (id, name, title, profile, frame_rate, ladder, grace_s, second_publisher) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (name) where deleted_at is null do nothing"
+        "insert into channels (id, name, title, profile, frame_rate, ladder, grace_s, second_publisher, dvr_s) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (name) where deleted_at is null do nothing"
     );
     let mut work = api.begin().await?;
     let row: Option<ChannelRow> = sql::query_as(sql)
@@ -295,6 +299,7 @@ pub(crate) async fn create(
         .bind(wished.ladder.value().map(Jsonb))
         .bind(wished.grace_s.unwrap_or(PublishGrant::GRACE_S_USUAL.cast_signed()))
         .bind(wished.second_publisher.unwrap_or_default().as_str())
+        .bind(wished.dvr_s.unwrap_or(0))
         .fetch_optional(&mut *work)
         .await?;
     work.commit().await?;
@@ -317,6 +322,7 @@ pub(crate) async fn update(
         "update channels set title = coalesce($2, title), profile = coalesce($3, profile), \
          frame_rate = case when $4 then $5 else frame_rate end, ladder = case when $6 then $7 else ladder end, \
          grace_s = coalesce($8, grace_s), second_publisher = coalesce($9, second_publisher), \
+         dvr_s = coalesce($10, dvr_s), \
          updated_at = now() where name = $1 and deleted_at is null"
     );
     let mut work = api.begin().await?;
@@ -330,6 +336,7 @@ pub(crate) async fn update(
         .bind(wished.ladder.value().map(Jsonb))
         .bind(wished.grace_s)
         .bind(wished.second_publisher.map(SecondPublisher::as_str))
+        .bind(wished.dvr_s)
         .fetch_optional(&mut *work)
         .await?;
     work.commit().await?;

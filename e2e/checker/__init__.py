@@ -11,6 +11,7 @@ pass. `rules` lists all of them with their clauses.
 | `date_ranges` | date ranges: one revision, two, and all renditions |
 | `updates` | delta updates, and what a client makes of them |
 | `revisions` | what may change between two revisions of one media playlist |
+| `rewinding` | a list for rewinding, and it against the live list |
 | `presentation` | the multivariant playlist, and media playlists against each other |
 | `fmp4` | init sections, parts and segments |
 | `timeline` | playlist against media: durations, dates, bit rates |

@@ -57,4 +57,7 @@ RULES = {
     "H-103": ("groups are complete, and every one that is named exists", "4.4.6.1"),
     "H-104": ("all renditions have the same target duration and server control", "6.2.4"),
     "H-105": ("segment boundaries lie at the same instants", "B.1, Authoring 8.22"),
+    "H-120": ("a list for rewinding has whole segments only", "4.4.4.9, 4.4.5.3"),
+    "H-121": ("a list for rewinding offers delta updates", "Authoring 14.4"),
+    "H-122": ("a number names the same segment in the live list and in that for rewinding", "6.2.4"),
 }

@@ -82,6 +82,11 @@ class Channel:
         return f"{self.server.url}/live/{self.name}/index.m3u8"
 
     @property
+    def dvr(self):
+        """The multivariant playlist for rewinding."""
+        return f"{self.server.url}/live/{self.name}/dvr.m3u8"
+
+    @property
     def page(self):
         return f"{self.server.url}/watch/{self.name}"
 
@@ -179,10 +184,10 @@ class Server:
         assert answer.status < 300, f"{method} {path}: {answer.status} {answer.body[:300]!r}"
         return answer.json() if answer.body else None
 
-    def new_channel(self, profile="low", ladder=SMALL_LADDER, grace_s=GRACE_S):
-        """A channel of its own for a test, with a key."""
+    def new_channel(self, profile="low", ladder=SMALL_LADDER, grace_s=GRACE_S, **more):
+        """A channel of its own for a test, with a key and `more` settings."""
         name = f"e2e-{secrets.token_hex(4)}"
-        self.api("POST", "/channels", {"name": name, "profile": profile, "ladder": ladder, "grace_s": grace_s})
+        self.api("POST", "/channels", {"name": name, "profile": profile, "ladder": ladder, "grace_s": grace_s} | more)
         key = self.api("POST", f"/channels/{name}/keys", {"label": "e2e"})
         return Channel(self, name, key["key"], key["id"])
 

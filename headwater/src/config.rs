@@ -14,10 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
 
+mod dvr;
 mod media;
 
 use crate::http::proxies::Network;
 use crate::http::tls::Files;
+pub(crate) use dvr::Dvr;
 pub(crate) use media::Media;
 
 /// The whole configuration. Each key may stand in the TOML file as `[section] key = value`, or in
@@ -39,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) transcode: Transcode,
     /// This node.
     pub(crate) node: Node,
+    /// Windows for rewinding.
+    pub(crate) dvr: Dvr,
     /// Bounds.
     pub(crate) limits: Limits,
     /// Logging.
@@ -248,6 +252,7 @@ impl Default for Config {
                 load_max_percent: 90,
             },
             node: Node { name: "node-1".to_owned() },
+            dvr: Dvr::default(),
             limits: Limits { sessions_max: 100, connections_max: 50_000, connections_per_address: 1_000 },
             log: Log { format: LogFormat::Text, filter: "info".to_owned() },
             runtime: Runtime { threads: 0 },
@@ -321,6 +326,7 @@ impl Config {
             return refuse("limits.connections_per_address", "must be at least 1");
         }
         self.check_tls()?;
+        dvr::check(&self.dvr).map_err(|(key, reason)| format!("config: {key}: {reason}"))?;
         self.media.ice_servers().map_err(|reason| format!("config: media.ice_servers: {reason}"))?;
         if !(1..=200).contains(&self.database.connections_max) {
             return refuse("database.connections_max", "must be 1 to 200");

@@ -6,6 +6,7 @@
 //! needs and frees it when dropped. Knows no socket, no task, no database and no viewer's identity.
 
 mod body;
+mod files;
 mod limits;
 pub mod live;
 mod metrics;

@@ -10,14 +10,15 @@ pub(crate) enum Route {
     State,
     Thumbnail,
     Playlist,
+    Dvr,
     Object,
     /// Preflights, other methods, and paths that name nothing of ours.
     Other,
 }
 
 impl Route {
-    const ALL: [Self; 6] =
-        [Self::Multivariant, Self::State, Self::Thumbnail, Self::Playlist, Self::Object, Self::Other];
+    const ALL: [Self; 7] =
+        [Self::Multivariant, Self::State, Self::Thumbnail, Self::Playlist, Self::Dvr, Self::Object, Self::Other];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -25,8 +26,35 @@ impl Route {
             Self::State => "state",
             Self::Thumbnail => "thumbnail",
             Self::Playlist => "playlist",
+            Self::Dvr => "dvr",
             Self::Object => "object",
             Self::Other => "other",
+        }
+    }
+}
+
+/// What may come of reading a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileRead {
+    /// It was read.
+    Done,
+    /// It is gone: it is owed to nobody any more.
+    Gone,
+    /// The disk failed, or the file is not what it was.
+    Failed,
+    /// Too much is read or being sent.
+    Refused,
+}
+
+impl FileRead {
+    const ALL: [Self; 4] = [Self::Done, Self::Gone, Self::Failed, Self::Refused];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Gone => "gone",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
         }
     }
 }
@@ -39,7 +67,7 @@ const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 const WAIT_BUCKETS_S: [f64; 13] = [0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 3.0, 6.0, 12.0, 18.0];
 
 /// The origin's metrics.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     /// Answers by route and status class.
     requests: IntCounterVec,
@@ -51,6 +79,8 @@ pub(crate) struct Metrics {
     pub(crate) wait: Histogram,
     /// Bytes of the bodies of all answers, before transfer coding.
     body_bytes: IntCounter,
+    /// Files read for viewers who rewind, by result.
+    file_reads: IntCounterVec,
 }
 
 impl Metrics {
@@ -73,6 +103,14 @@ impl Metrics {
             "headwater_origin_body_bytes_total",
             "Bytes of the bodies of all answers, before transfer coding.",
         )?;
+        let file_reads = IntCounterVec::new(
+            Opts::new("headwater_origin_file_reads_total", "Files read for viewers who rewind, by result."),
+            &["result"],
+        )?;
+        for result in FileRead::ALL {
+            file_reads.with_label_values(&[result.as_str()]);
+        }
+        registry.register(Box::new(file_reads.clone()))?;
         for (route, class) in Route::ALL.iter().flat_map(|route| CLASSES.map(|class| (route, class))) {
             // From zero on, so that the first of its kind shows as an increase.
             requests.with_label_values(&[route.as_str(), class]);
@@ -82,7 +120,12 @@ impl Metrics {
         registry.register(Box::new(held_refused.clone()))?;
         registry.register(Box::new(wait.clone()))?;
         registry.register(Box::new(body_bytes.clone()))?;
-        Ok(Self { requests, held, held_refused, wait, body_bytes })
+        Ok(Self { requests, held, held_refused, wait, body_bytes, file_reads })
+    }
+
+    /// Counts what came of reading a file.
+    pub(crate) fn file_read(&self, result: FileRead) {
+        self.file_reads.with_label_values(&[result.as_str()]).inc();
     }
 
     /// Counts one answer.

@@ -8,11 +8,12 @@ use prometheus::Registry;
 use tokio::time::Instant;
 
 use crate::body::Body;
+use crate::files::Files;
 use crate::limits::Limits;
 use crate::live::directive::{Directive, Form};
 use crate::live::directory::{Directory, Listed};
 use crate::live::route::{Place, Resource};
-use crate::live::serve;
+use crate::live::{dvr, serve};
 use crate::metrics::{Metrics, Route};
 use crate::refusal::Refusal;
 use crate::reply::{self, Conditions, Content, Method};
@@ -28,6 +29,7 @@ struct Shared {
     metrics: Metrics,
     /// How many requests wait now; the gauge of the same shows it.
     held: AtomicUsize,
+    files: Files,
 }
 
 /// A request, reduced to what its answer needs.
@@ -41,6 +43,8 @@ struct Ask {
 enum Target {
     Multivariant(Arc<Listed>),
     Playlist(Place, Directive, Form),
+    Dvr(Arc<Listed>),
+    DvrPlaylist(Place, Directive, Form),
     Object(Place, Box<str>),
     /// Known without waiting.
     Known(Box<Content>),
@@ -63,7 +67,8 @@ impl Origin {
     /// If metrics of these names are registered already.
     pub fn with_limits(directory: Directory, registry: &Registry, limits: Limits) -> Result<Self, prometheus::Error> {
         let metrics = Metrics::new(registry)?;
-        Ok(Self(Arc::new(Shared { directory, limits, metrics, held: AtomicUsize::new(0) })))
+        let files = Files::new(&limits, metrics.clone());
+        Ok(Self(Arc::new(Shared { directory, limits, metrics, held: AtomicUsize::new(0), files })))
     }
 
     /// Answers one request for a path under `/live/`; anything else is 404. Never fails.
@@ -95,7 +100,11 @@ impl Origin {
             Target::Playlist(place, directive, form) => {
                 serve::playlist(self, &place, directive, form, encoding).await.map(Some)
             }
-            Target::Object(place, name) => serve::object(self, &place, &name).await.map(Some),
+            Target::Dvr(listed) => dvr::multivariant(&listed, encoding).map(Some),
+            Target::DvrPlaylist(place, directive, form) => {
+                dvr::playlist(self, &place, directive, form, encoding).await.map(Some)
+            }
+            Target::Object(place, name) => serve::object(self, &place, &name, conditions).await.map(Some),
             Target::Known(content) => Ok(Some(*content)),
             Target::Preflight => Ok(None),
             Target::Refused(refusal) => Err(refusal),
@@ -140,8 +149,17 @@ impl Origin {
             Resource::Playlist(address) => {
                 Target::Playlist(Place::find(directory, &address)?, Directive::parse(query), Form::parse(query))
             }
+            Resource::Dvr(channel) => Target::Dvr(directory.current_listed(&channel).ok_or(Refusal::ChannelOffline)?),
+            Resource::DvrPlaylist(address) => {
+                Target::DvrPlaylist(Place::find(directory, &address)?, Directive::parse(query), Form::parse(query))
+            }
             Resource::Object(address, name) => Target::Object(Place::find(directory, &address)?, name.into()),
         })
+    }
+
+    /// Reads what is kept on disk.
+    pub(crate) fn files(&self) -> &Files {
+        &self.0.files
     }
 
     /// Takes a place among the requests that wait.

@@ -28,6 +28,12 @@ pub(crate) enum Refusal {
     ObjectUnknown,
     #[error("there is no picture of this broadcast yet")]
     ThumbnailUnknown,
+    #[error("nothing of this broadcast is kept for rewinding")]
+    DvrUnknown,
+    #[error("the file cannot be read now")]
+    FileUnreadable,
+    #[error("too many files are read on this node")]
+    TooManyReads,
     #[error("{0}")]
     Directive(Malformed),
     #[error("{0}")]
@@ -48,12 +54,15 @@ impl Refusal {
             | Self::BroadcastUnknown
             | Self::RenditionUnknown
             | Self::ObjectUnknown
-            | Self::ThumbnailUnknown => StatusCode::NOT_FOUND,
+            | Self::ThumbnailUnknown
+            | Self::DvrUnknown => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::Directive(_) | Self::TooFar(_) => StatusCode::BAD_REQUEST,
             Self::RangeUnsatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::ReloadTimeout | Self::TooManyHeld => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ReloadTimeout | Self::TooManyHeld | Self::FileUnreadable | Self::TooManyReads => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -67,6 +76,9 @@ impl Refusal {
             Self::RenditionUnknown => "rendition_unknown",
             Self::ObjectUnknown => "object_unknown",
             Self::ThumbnailUnknown => "thumbnail_unknown",
+            Self::DvrUnknown => "dvr_unknown",
+            Self::FileUnreadable => "file_unreadable",
+            Self::TooManyReads => "too_many_reads",
             Self::Directive(_) => "directive_malformed",
             Self::TooFar(_) => "directive_too_far",
             Self::RangeUnsatisfiable => "range_unsatisfiable",
@@ -77,7 +89,7 @@ impl Refusal {
 
     /// When to ask again, where the asker should know (RFC 9110 10.2.3).
     pub(crate) fn retry_after(self) -> Option<Duration> {
-        (self == Self::TooManyHeld).then_some(Duration::from_secs(1))
+        matches!(self, Self::TooManyHeld | Self::TooManyReads).then_some(Duration::from_secs(1))
     }
 
     pub(crate) fn problem(self) -> Problem {

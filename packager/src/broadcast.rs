@@ -30,7 +30,9 @@ pub use publish::{Flow, Listing, Outlets, Publisher, Retained, Subject};
 pub use sources::{Joining, Publishing, Word};
 pub use transcoding::{Ends, Pending, TranscoderInput, TranscoderOutput, Transcoding, TranscodingError, WorkerProcess};
 
+use crate::archive::{Archive, DvrStore, End};
 use crate::ladder;
+use crate::playlist::dvr::Rules;
 use crate::timing::Timing;
 use look::Looked;
 
@@ -54,6 +56,8 @@ pub struct Start {
     pub status: watch::Sender<Status>,
     /// What is counted.
     pub metrics: BroadcastMetrics,
+    /// Where segments are kept for rewinding, if the grant wants it.
+    pub dvr: Option<DvrStore>,
 }
 
 /// How a broadcast begins.
@@ -259,6 +263,11 @@ async fn begin(start: Start, outline: Outline, first: First, cancel: Cancellatio
     let grant = start.grant;
     let renditions = ladder::renditions(&grant.ladder, outline.source, outline.tracks.audio, grant.profile);
     let timing = Arc::new(Timing::new(grant.profile, outline.frame_rate, outline.tracks));
+    let mut archive = start.dvr.filter(|_| grant.dvr_s > 0).and_then(|store| {
+        let span = MediaTime(i64::from(grant.dvr_s) * MediaTime::PER_SECOND);
+        let names: Vec<_> = renditions.iter().map(|rendition| &rendition.name).collect();
+        store.begin(&start.broadcast, Rules { timing: Arc::clone(&timing), zero: first.zero.wall, span }, &names)
+    });
     let keyframe = Arc::new(Notify::new());
     let begins = timing.beginning(first.begins);
     let frame = outline.tracks.video.then(|| timing.frame_rate.frame());
@@ -280,6 +289,7 @@ async fn begin(start: Start, outline: Outline, first: First, cancel: Cancellatio
             begins,
             msn_start: start.msn_start,
             epoch: first.epoch,
+            dvr_s: archive.as_ref().map_or(0, |_| grant.dvr_s),
         },
         renditions,
         timing,
@@ -288,13 +298,19 @@ async fn begin(start: Start, outline: Outline, first: First, cancel: Cancellatio
             status: start.status,
             metrics: start.metrics,
             keyframe: Arc::clone(&keyframe),
+            archive: archive.as_mut().map(Archive::tracks).unwrap_or_default(),
         },
     );
     let sources = sources::Sources::new(sessions, first.publisher, &first.units);
     let slate = grant.slate.map(|slate| slate.data);
     let beginning = feeding::Beginning { at: begins, frame, slate, keyframe };
     let feeding = feeding::Feeding::new(sources, first.units, beginning);
-    run::run(publisher, feeding, start.transcoding, cancel).await
+    let mut end = run::run(publisher, feeding, start.transcoding, cancel).await;
+    if let Some(archive) = archive {
+        let kept = archive.end(if end.cause.is_final() { End::Final } else { End::Left }).await;
+        end.retained = end.retained.map(|retained| retained.with_dvr(kept));
+    }
+    end
 }
 
 /// The zero of a feed that does not tell: as if its beginning had been captured just now.

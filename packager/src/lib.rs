@@ -2,9 +2,10 @@
 //!
 //! The pure modules ([`timing`], [`frame_rate`], [`ladder`], [`cost`], [`pace`], [`sps`], [`annexb`], [`picture_size`], [`codecs`],
 //! [`schedule`], [`segment`], [`fmp4`], [`outage`], [`playlist`]) read no clock, spawn nothing and lock nothing;
-//! [`broadcast`] owns the tasks, [`live`] is what readers see.
+//! [`broadcast`] owns the tasks, [`archive`] the files for rewinding, [`live`] is what readers see.
 
 pub mod annexb;
+pub mod archive;
 pub mod broadcast;
 pub mod codecs;
 pub mod cost;

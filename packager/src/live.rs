@@ -12,10 +12,12 @@ use schema::ladder::LatencyProfile;
 use schema::{BroadcastId, ChannelName, Incarnation, MediaTime, TrackKind, UnixMicros};
 use tokio::sync::watch;
 
+mod dvr;
 mod objects;
 mod thumbnail;
 mod update;
 
+pub use dvr::{DvrFile, LiveDvr};
 pub use objects::{InitSection, Name, Object, Objects, SegmentObjects};
 pub use thumbnail::Thumbnail;
 pub use update::{Old, Update};
@@ -39,6 +41,10 @@ pub struct LiveBroadcast {
     pub renditions: Vec<LiveRendition>,
     /// The multivariant playlist; set as soon as one part of each rendition exists, never changed after.
     pub multivariant: OnceLock<Bytes>,
+    /// The multivariant playlist of the DVR lists, set with the other; never where nothing is kept for rewinding.
+    pub dvr_multivariant: OnceLock<Bytes>,
+    /// How much of it is kept for rewinding, in seconds; 0 is nothing.
+    pub dvr_s: u32,
     /// The newest small picture; `None` before the first, and for sound alone. The last one stays after the end.
     pub thumbnail: watch::Receiver<Option<Thumbnail>>,
 }
@@ -60,6 +66,8 @@ pub struct LiveRendition {
     pub kind: TrackKind,
     /// The newest revision of its playlist; the sender is dropped when the window is gone.
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// What viewers can rewind to; `None` where nothing is kept.
+    pub dvr: Option<LiveDvr>,
 }
 
 /// A playlist as it is sent.

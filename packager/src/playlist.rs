@@ -16,10 +16,13 @@ use crate::outage::Outage;
 use crate::timing::Timing;
 
 mod date_ranges;
+pub mod dvr;
+mod finished;
 pub mod multivariant;
 mod render;
 
 use date_ranges::{DateRanges, Place};
+pub use finished::Finished;
 
 /// A part to be listed.
 #[derive(Debug, Clone)]
@@ -95,6 +98,8 @@ pub struct Window {
     longest: MediaTime,
     revision: u64,
     ended: bool,
+    /// What is complete and waits for the archive; `None` where there is none.
+    finished: Option<Vec<Finished>>,
 }
 
 impl Window {
@@ -117,6 +122,7 @@ impl Window {
             longest: MediaTime::ZERO,
             revision: 0,
             ended: false,
+            finished: None,
         }
     }
 
@@ -203,6 +209,7 @@ impl Window {
             parts: if listed { parts.clone() } else { Vec::new() },
             whole: Some(Object::new(chunks)),
         });
+        self.note_finished(&segment);
         self.segments.push_back(segment);
         let length = self.segments.iter().map(|segment| segment.duration).sum();
         self.longest = self.longest.max(length);

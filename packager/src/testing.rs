@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::ladder::Bandwidth;
 use crate::live::{LiveBroadcast, LiveRendition, Snapshot, Thumbnail};
-use crate::playlist::multivariant::{self, Listed};
+use crate::playlist::multivariant::{self, Listed, Lists};
 use crate::playlist::{self, NewPart, Report, Window};
 use crate::timing::{Timing, Tracks};
 
@@ -61,7 +61,7 @@ impl ScriptedBroadcast {
                 let mut window = Window::new(Arc::clone(&timing), incarnation, zero, msn);
                 window.set_init(0, Bytes::from(format!("init of {name}")));
                 let track = Scripted { name: name.clone(), window, sender };
-                (track, LiveRendition { name, kind, snapshot })
+                (track, LiveRendition { name, kind, snapshot, dvr: None })
             })
             .into_iter()
             .unzip();
@@ -75,6 +75,8 @@ impl ScriptedBroadcast {
             started_at: zero,
             renditions,
             multivariant: OnceLock::new(),
+            dvr_multivariant: OnceLock::new(),
+            dvr_s: 0,
             thumbnail,
         };
         Self { live: Arc::new(live), timing, tracks, thumbnails, msn, part: 0, at: MediaTime::ZERO }
@@ -156,7 +158,7 @@ impl ScriptedBroadcast {
         }
         self.live.multivariant.get_or_init(|| {
             let listed = self.live.renditions.iter().map(listed).collect::<Vec<_>>();
-            multivariant::render(&self.live.id, &listed, FrameRate::THIRTY)
+            multivariant::render(&self.live.id, &listed, FrameRate::THIRTY, Lists::Live)
         });
     }
 }

@@ -107,12 +107,14 @@ fn packaged(rate: FrameRate, video: &[Bytes], audio: &[Bytes], specific: Vec<u8>
         begins: MediaTime::ZERO,
         msn_start: 0,
         epoch: 0,
+        dvr_s: 0,
     };
     let outlets = Outlets {
         listing: Box::new(|_| {}),
         status: watch::channel(Status::default()).0,
         metrics: BroadcastMetrics::register(&Registry::new()).unwrap(),
         keyframe: Arc::new(Notify::new()),
+        archive: Vec::new(),
     };
     let mut publisher = Publisher::new(subject, renditions, timing, outlets);
     let live = Arc::clone(publisher.live());

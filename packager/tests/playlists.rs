@@ -52,12 +52,14 @@ impl Run {
             begins,
             msn_start: 100,
             epoch: 0,
+            dvr_s: 0,
         };
         let outlets = Outlets {
             listing: Box::new(move |live| sink.lock().unwrap().push(live)),
             status: watch::channel(Status::default()).0,
             metrics: metrics.clone(),
             keyframe: Arc::new(Notify::new()),
+            archive: Vec::new(),
         };
         let publisher = Publisher::new(subject, renditions, Arc::clone(&timing), outlets);
         let live = Arc::clone(publisher.live());

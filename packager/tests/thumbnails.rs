@@ -31,12 +31,14 @@ fn publisher(tracks: Tracks) -> (Publisher, BroadcastMetrics) {
         begins: MediaTime::ZERO,
         msn_start: 40,
         epoch: 0,
+        dvr_s: 0,
     };
     let outlets = Outlets {
         listing: Box::new(|_| {}),
         status: watch::channel(Status::default()).0,
         metrics: metrics.clone(),
         keyframe: Arc::default(),
+        archive: Vec::new(),
     };
     (Publisher::new(subject, renditions, timing, outlets), metrics)
 }

@@ -88,6 +88,9 @@ pub struct PublishGrant {
     /// The picture shown while there is none of the publisher's; `None` means the node's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slate: Option<Slate>,
+    /// How much of the broadcast is kept for rewinding, in seconds: at most [`PublishGrant::DVR_S_MAX`]; 0 is nothing.
+    #[serde(default)]
+    pub dvr_s: u32,
 }
 
 impl PublishGrant {
@@ -95,6 +98,8 @@ impl PublishGrant {
     pub const GRACE_S_USUAL: u32 = 60;
     /// The longest grace, in seconds.
     pub const GRACE_S_MAX: u32 = 600;
+    /// The longest DVR window, in seconds: twelve hours.
+    pub const DVR_S_MAX: u32 = 43_200;
 }
 
 fn usual_grace_s() -> u32 {
@@ -313,6 +318,7 @@ mod tests {
             second_publisher: SecondPublisher::Refuse,
             role: KeyRole::Backup,
             slate: Some(Slate { content_type: "image/png".to_owned(), data: Bytes::from_static(b"\x89PNG") }),
+            dvr_s: 3_600,
         }
     }
 
@@ -327,11 +333,11 @@ mod tests {
     #[test]
     fn a_grant_of_an_older_control_plane_has_the_usual_settings() {
         let mut sent = serde_json::to_value(grant()).unwrap();
-        for new in ["grace_s", "second_publisher", "role", "slate"] {
+        for new in ["grace_s", "second_publisher", "role", "slate", "dvr_s"] {
             sent.as_object_mut().unwrap().remove(new).unwrap();
         }
         let read: PublishGrant = serde_json::from_value(sent).unwrap();
-        assert_eq!((read.grace_s, read.slate), (60, None));
+        assert_eq!((read.grace_s, read.slate, read.dvr_s), (60, None, 0));
         assert_eq!((read.second_publisher, read.role), (SecondPublisher::Replace, KeyRole::Primary));
     }
 

@@ -87,6 +87,13 @@ export const strings = {
     seconds: (value: string) => `${value} s`,
     unknownSeconds: '– s',
     toLive: 'Jump to live',
+    seek: 'Position in the broadcast',
+    atLive: 'Live',
+    behind: (time: string) => `${time} behind live`,
+    duration: (hours: number, minutes: number, seconds: number) =>
+      [hours > 0 ? `${hours} h` : '', minutes > 0 ? `${minutes} min` : '', hours === 0 && (seconds > 0 || minutes === 0) ? `${seconds} s` : '']
+        .filter((part) => part !== '')
+        .join(' '),
     liveMark: 'Live',
     fullScreen: 'Full screen',
     leaveFullScreen: 'Leave full screen',

@@ -22,6 +22,7 @@ pub(super) struct Settings {
     pub(super) ladder: Patch<Ladder>,
     pub(super) grace_s: Option<i32>,
     pub(super) second_publisher: Option<SecondPublisher>,
+    pub(super) dvr_s: Option<i32>,
 }
 
 impl Settings {
@@ -45,6 +46,10 @@ impl Settings {
         if let Some(grace) = grace_s {
             check_range("grace_s", "", grace, 0, PublishGrant::GRACE_S_MAX)?;
         }
+        let dvr_s = defaulted(fields, "dvr_s", 0)?;
+        if let Some(dvr) = dvr_s {
+            check_range("dvr_s", "", dvr, 0, PublishGrant::DVR_S_MAX)?;
+        }
         Ok(Self {
             title,
             profile,
@@ -52,6 +57,7 @@ impl Settings {
             ladder,
             grace_s: grace_s.map(u32::cast_signed),
             second_publisher: defaulted(fields, "second_publisher", SecondPublisher::default())?,
+            dvr_s: dvr_s.map(u32::cast_signed),
         })
     }
 }

@@ -28,6 +28,27 @@ async fn a_channel_without_title_or_profile_gets_its_name_and_low_latency() {
     assert_eq!(made.body["profile"], "low");
     assert_eq!(made.body["ladder"], Value::Null);
     assert_eq!((&made.body["grace_s"], &made.body["second_publisher"]), (&json!(60), &json!("replace")));
+    assert_eq!(made.body["dvr_s"], 0);
+}
+
+#[tokio::test]
+async fn a_dvr_window_is_set_kept_and_cleared() {
+    let plane = Plane::start().await;
+    let made = plane.admin("POST", CHANNELS, json!({ "name": "talk", "dvr_s": 43_200 })).await;
+    assert_eq!(made.body["dvr_s"], 43_200, "{made:?}");
+    for (change, dvr) in [
+        (json!({}), 43_200),
+        (json!({ "dvr_s": 600 }), 600),
+        (json!({ "grace_s": 5 }), 600),
+        (json!({ "dvr_s": 0 }), 0),
+        (json!({ "dvr_s": 60 }), 60),
+        (json!({ "dvr_s": null }), 0),
+    ] {
+        let set = plane.admin("PATCH", "/api/v1/channels/talk", change).await;
+        assert_eq!(set.body["dvr_s"], dvr, "{set:?}");
+    }
+    let shown = plane.get("/api/v1/channels/talk").await;
+    assert_eq!(shown.body.get("dvr_s"), None, "a setting, which is the owner's alone");
 }
 
 #[tokio::test]
@@ -143,6 +164,10 @@ async fn every_bad_field_is_named() {
         ("grace_s", json!(-1)),
         ("grace_s", json!(1.5)),
         ("grace_s", json!("60")),
+        ("dvr_s", json!(43_201)),
+        ("dvr_s", json!(-1)),
+        ("dvr_s", json!(1.5)),
+        ("dvr_s", json!("60")),
         ("second_publisher", json!("Refuse")),
         ("second_publisher", json!("")),
         ("second_publisher", json!(1)),

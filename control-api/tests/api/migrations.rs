@@ -73,13 +73,32 @@ async fn the_third_migration_keeps_what_is_there_and_serves_the_second_program_t
     sqlx::raw_sql(more).execute(database.pool()).await.unwrap();
 }
 
+const FOURTH: &str = include_str!("../../../schema/migrations/0004_dvr.sql");
+
+#[tokio::test]
+async fn the_fourth_migration_keeps_what_is_there_and_serves_the_third_program_too() {
+    let database = empty_database().await;
+    for script in [FIRST, FIRST_DATA, SECOND, THIRD, FOURTH, FOURTH] {
+        sqlx::raw_sql(script).execute(database.pool()).await.unwrap();
+    }
+    // What the third program writes of a channel, which knows no such thing.
+    let more = "insert into channels (id, name, title, profile, grace_s, second_publisher) \
+                values (gen_random_uuid(), 'more', 'More', 'low', 60, 'replace')";
+    sqlx::query(more).execute(database.pool()).await.unwrap();
+    let sql = "select count(*) from channels where dvr_s = 0";
+    let kept: i64 = sqlx::query_scalar(sql).fetch_one(database.pool()).await.unwrap();
+    assert_eq!(kept, 2);
+}
+
 #[tokio::test]
 async fn the_database_refuses_settings_that_the_api_would_not_take() {
     let database = empty_database().await;
-    for script in [FIRST, FIRST_DATA, SECOND, THIRD] {
+    for script in [FIRST, FIRST_DATA, SECOND, THIRD, FOURTH] {
         sqlx::raw_sql(script).execute(database.pool()).await.unwrap();
     }
     for change in [
+        "update channels set dvr_s = -1",
+        "update channels set dvr_s = 43201",
         "update channels set grace_s = -1",
         "update channels set grace_s = 601",
         "update channels set second_publisher = 'wait'",

@@ -74,6 +74,11 @@ fn a_bad_value_is_one_line_with_file_key_and_reason() {
             "[http]\ntrusted_proxies = [\"10.0.0.0/99\"]",
             "FILE: http.trusted_proxies.0: must be addresses or networks such as 127.0.0.1 or 10.0.0.0/8",
         ),
+        ("[dvr]\nbytes_max = 1000", "config: dvr.bytes_max: must be at least 1000000"),
+        ("[dvr]\nkeep_after_end_s = 43201", "config: dvr.keep_after_end_s: must be at most 43200"),
+        ("[dvr]\nbytes_max = \"much\"", "FILE: dvr.bytes_max: must be u64"),
+        ("[dvr]\nfree_bytes_min = -1", "FILE: dvr.free_bytes_min: must be u64"),
+        ("[dvr]\nfolder = \"/srv\"", "FILE: dvr.folder: unknown key"),
         ("[limits]\nsessions_max = 0", "config: limits.sessions_max: must be at least 1"),
     ] {
         let line = load(toml).unwrap_err();

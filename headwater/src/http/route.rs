@@ -13,6 +13,8 @@ pub(crate) enum Route {
     LiveThumbnail,
     /// A media playlist.
     LivePlaylist,
+    /// A playlist for rewinding.
+    LiveDvr,
     /// An init section.
     LiveInit,
     /// A segment.
@@ -35,11 +37,12 @@ pub(crate) enum Route {
 
 impl Route {
     /// All of them.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Multivariant,
         Self::LiveState,
         Self::LiveThumbnail,
         Self::LivePlaylist,
+        Self::LiveDvr,
         Self::LiveInit,
         Self::LiveSegment,
         Self::LivePart,
@@ -63,6 +66,7 @@ impl Route {
             Self::LiveState => "live_state",
             Self::LiveThumbnail => "live_thumbnail",
             Self::LivePlaylist => "live_playlist",
+            Self::LiveDvr => "live_dvr",
             Self::LiveInit => "live_init",
             Self::LiveSegment => "live_segment",
             Self::LivePart => "live_part",
@@ -95,6 +99,7 @@ impl Route {
                 | Self::LiveState
                 | Self::LiveThumbnail
                 | Self::LivePlaylist
+                | Self::LiveDvr
                 | Self::LiveInit
                 | Self::LiveSegment
                 | Self::LivePart
@@ -111,6 +116,7 @@ fn live(rest: &str) -> Route {
         (1, "state.json") => Route::LiveState,
         (1, "thumbnail.jpg") => Route::LiveThumbnail,
         (3, "index.m3u8") => Route::LivePlaylist,
+        (1 | 3, "dvr.m3u8") => Route::LiveDvr,
         (3, _) if name.starts_with("part-") => Route::LivePart,
         (3, _) if name.starts_with("seg-") => Route::LiveSegment,
         (3, _) if name.starts_with("init-") => Route::LiveInit,
@@ -135,6 +141,9 @@ mod tests {
             ("/live/demo/thumbnail.jpg", Route::LiveThumbnail),
             ("/live/demo/b1/thumbnail.jpg", Route::LiveOther),
             ("/live/demo/b1/720p/index.m3u8", Route::LivePlaylist),
+            ("/live/demo/dvr.m3u8", Route::LiveDvr),
+            ("/live/demo/b1/720p/dvr.m3u8", Route::LiveDvr),
+            ("/live/demo/b1/dvr.m3u8", Route::LiveOther),
             ("/live/demo/b1/720p/init-1-0.mp4", Route::LiveInit),
             ("/live/demo/b1/720p/seg-1-2.m4s", Route::LiveSegment),
             ("/live/demo/b1/720p/part-1-2-3.m4s", Route::LivePart),

@@ -3,6 +3,7 @@
 
 use ingest::whip::Place;
 use origin::Directory;
+use packager::archive::DvrStore;
 use packager::broadcast::{self, BroadcastEnd, Opening, Publishing, Start, Status};
 use schema::api::PublishGrant;
 use schema::{BroadcastId, SessionEnd};
@@ -30,6 +31,7 @@ pub(super) struct Life {
     pub(super) room: Room,
     /// The room that it has while it runs.
     pub(super) place: Option<Place>,
+    pub(super) dvr: DvrStore,
 }
 
 impl Life {
@@ -50,10 +52,14 @@ impl Life {
         self.keep_or_forget(&end);
         self.report();
         drop(self.place.take());
+        let is_over = end.cause.session_end() != SessionEnd::Shutdown;
         if let Some(retained) = end.retained {
             retained.hold(cancel).await;
         }
         self.directory.unlist(&self.id);
+        if is_over && self.grant.dvr_s > 0 {
+            self.dvr.remove(&self.id).await;
+        }
     }
 
     /// What the next report says is what the broadcast last said.

@@ -14,6 +14,7 @@ use std::time::SystemTime;
 
 use ingest::whip::{Admitted, Arrival, Place};
 use origin::Directory;
+use packager::archive::DvrStore;
 use packager::broadcast::{
     BroadcastMetrics, Joining, Listing, Opening, Publishing, Start, Status, Tracks, Transcoding, Word, WorkerProcess,
 };
@@ -46,6 +47,7 @@ pub(crate) struct Node {
     transcoding: Arc<dyn Transcoding>,
     running: HashMap<ChannelName, Running>,
     shelf: Shelf,
+    dvr: DvrStore,
     /// Broadcasts that an earlier run left, until they are taken up.
     left: Vec<(Saved, Incarnation)>,
     orders: mpsc::Receiver<Order>,
@@ -90,6 +92,7 @@ impl Node {
             reports.begin(Run::again(&saved, incarnation).report(&saved.grant, BroadcastState::Reconnecting));
             left.push((saved, incarnation));
         }
+        let dvr = DvrStore::open(&folder.join("dvr"), config.dvr, registry).map_err(Exit::unavailable)?;
         Ok(Self {
             incarnations,
             directory,
@@ -98,6 +101,7 @@ impl Node {
             transcoding: Arc::new(WorkerProcess(worker_command(config)?)),
             running: HashMap::new(),
             shelf,
+            dvr,
             left,
             orders,
             room,
@@ -107,6 +111,9 @@ impl Node {
     /// Takes publishers until `cancel`, then lets every broadcast finish its open part.
     pub(crate) async fn run(mut self, mut arrivals: mpsc::Receiver<Arrival>, cancel: CancellationToken) {
         let mut broadcasts = JoinSet::new();
+        let (dvr, known) = (self.dvr.clone(), self.left_ids());
+        // New broadcasts have ids that none before had.
+        broadcasts.spawn_blocking(move || dvr.sweep(&known));
         for (saved, incarnation) in std::mem::take(&mut self.left) {
             self.resume(saved, incarnation, &mut broadcasts, &cancel);
         }
@@ -203,6 +210,11 @@ impl Node {
         self.start(run, admitted, opening, broadcasts, cancel);
     }
 
+    /// The broadcasts that are taken up.
+    fn left_ids(&self) -> Vec<BroadcastId> {
+        self.left.iter().map(|(saved, _)| saved.broadcast.clone()).collect()
+    }
+
     fn start(
         &mut self,
         run: Run,
@@ -226,6 +238,7 @@ impl Node {
             shelf: self.shelf.clone(),
             room: self.room.clone(),
             place,
+            dvr: self.dvr.clone(),
         };
         let start = Start {
             grant,
@@ -237,6 +250,7 @@ impl Node {
             listing: listing(self.directory.clone(), told.clone()),
             status,
             metrics: self.metrics.clone(),
+            dvr: Some(self.dvr.clone()),
         };
         broadcasts.spawn(life.run(start, opening, cancel.clone()));
     }

@@ -136,6 +136,7 @@ mod tests {
                 second_publisher: SecondPublisher::Replace,
                 role: KeyRole::Primary,
                 slate: None,
+                dvr_s: 0,
             },
             publisher: Publishing { session: "s1".parse().unwrap(), key_id: "k1".into() },
             outline: Outline {

@@ -5,6 +5,7 @@
 //! only comes nearer to what it asked for.
 
 use packager::live::{Object, Snapshot};
+use packager::playlist::dvr::DvrSnapshot;
 use schema::MediaTime;
 use thiserror::Error;
 
@@ -51,7 +52,7 @@ pub fn decide(directive: Directive, snapshot: &Snapshot) -> Decision {
         _ if snapshot.ended && empty => Decision::Refuse(Reason::NeverBegan),
         _ if snapshot.ended => Decision::Serve,
         Directive::Now => Decision::Serve,
-        Directive::Segment { msn } => decide_segment(msn, snapshot),
+        Directive::Segment { msn } => decide_segment(msn, snapshot.next_msn),
         Directive::Part { msn, part } => decide_part(msn, part, snapshot),
         Directive::Malformed(why) => Decision::Refuse(Reason::Malformed(why)),
     };
@@ -61,10 +62,24 @@ pub fn decide(directive: Directive, snapshot: &Snapshot) -> Decision {
     }
 }
 
-fn decide_segment(msn: u64, snapshot: &Snapshot) -> Decision {
-    if msn < snapshot.next_msn {
+/// What to do about a request for a list for rewinding, which has whole segments only: a part of one is there when it is.
+#[must_use]
+pub fn decide_dvr(directive: Directive, snapshot: &DvrSnapshot) -> Decision {
+    match directive {
+        _ if snapshot.ended && snapshot.is_empty() => Decision::Refuse(Reason::NeverBegan),
+        _ if snapshot.ended => Decision::Serve,
+        Directive::Malformed(why) => Decision::Refuse(Reason::Malformed(why)),
+        // Which number comes first is not known yet.
+        _ if snapshot.is_empty() => Decision::Wait,
+        Directive::Now => Decision::Serve,
+        Directive::Segment { msn } | Directive::Part { msn, .. } => decide_segment(msn, snapshot.next_msn),
+    }
+}
+
+fn decide_segment(msn: u64, next_msn: u64) -> Decision {
+    if msn < next_msn {
         Decision::Serve
-    } else if msn - snapshot.next_msn > 1 {
+    } else if msn - next_msn > 1 {
         Decision::Refuse(Reason::TooFar(TooFar::Segment))
     } else {
         Decision::Wait
@@ -73,7 +88,7 @@ fn decide_segment(msn: u64, snapshot: &Snapshot) -> Decision {
 
 fn decide_part(msn: u64, part: u64, snapshot: &Snapshot) -> Decision {
     let Some(target) = snapshot.part_target else {
-        return decide_segment(msn, snapshot);
+        return decide_segment(msn, snapshot.next_msn);
     };
     let (msn, part) = rolled_over(msn, part, snapshot);
     if msn < snapshot.next_msn {

@@ -45,6 +45,7 @@ pub(crate) struct Listed {
     pub(crate) broadcast: Arc<LiveBroadcast>,
     reconnecting: AtomicBool,
     multivariant_gzip: OnceLock<Bytes>,
+    dvr_multivariant_gzip: OnceLock<Bytes>,
 }
 
 impl Directory {
@@ -63,8 +64,12 @@ impl Directory {
     /// # Errors
     /// [`ListError::Full`]; nothing has changed then.
     pub fn list(&self, broadcast: Arc<LiveBroadcast>) -> Result<(), ListError> {
-        let listed =
-            Arc::new(Listed { broadcast, reconnecting: AtomicBool::new(false), multivariant_gzip: OnceLock::new() });
+        let listed = Arc::new(Listed {
+            broadcast,
+            reconnecting: AtomicBool::new(false),
+            multivariant_gzip: OnceLock::new(),
+            dvr_multivariant_gzip: OnceLock::new(),
+        });
         let mut result = Ok(());
         self.table.rcu(|table| {
             let mut next = table.swept();
@@ -170,6 +175,12 @@ impl Listed {
     pub(crate) fn multivariant_gzip(&self) -> Option<Bytes> {
         let plain = self.broadcast.multivariant.get()?;
         Some(self.multivariant_gzip.get_or_init(|| gzip(plain)).clone())
+    }
+
+    /// The same of that for rewinding; `None` where nothing is kept.
+    pub(crate) fn dvr_multivariant_gzip(&self) -> Option<Bytes> {
+        let plain = self.broadcast.dvr_multivariant.get()?;
+        Some(self.dvr_multivariant_gzip.get_or_init(|| gzip(plain)).clone())
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod decide;
 pub mod directive;
 pub mod directory;
+pub(crate) mod dvr;
 pub(crate) mod route;
 pub(crate) mod serve;
 pub(crate) mod state;

@@ -16,6 +16,8 @@ use crate::refusal::Refusal;
 
 /// The file name of every playlist.
 const PLAYLIST: &str = "index.m3u8";
+/// The file name of every playlist for rewinding.
+const DVR: &str = "dvr.m3u8";
 /// The file name of a channel's state.
 const STATE: &str = "state.json";
 /// The file name of a channel's newest small picture.
@@ -26,13 +28,20 @@ pub(crate) fn multivariant_path(channel: &ChannelName) -> String {
     format!("/live/{channel}/{PLAYLIST}")
 }
 
+/// The path of a channel's multivariant playlist for rewinding.
+pub(crate) fn dvr_path(channel: &ChannelName) -> String {
+    format!("/live/{channel}/{DVR}")
+}
+
 /// A path that has the shape of one of ours.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Resource<'a> {
     Multivariant(ChannelName),
+    Dvr(ChannelName),
     State(ChannelName),
     Thumbnail(ChannelName),
     Playlist(Address),
+    DvrPlaylist(Address),
     Object(Address, &'a str),
 }
 
@@ -53,6 +62,7 @@ impl<'a> Resource<'a> {
         let Some(third) = names.next() else {
             return match second {
                 PLAYLIST => Some(Self::Multivariant(channel)),
+                DVR => Some(Self::Dvr(channel)),
                 STATE => Some(Self::State(channel)),
                 THUMBNAIL => Some(Self::Thumbnail(channel)),
                 _ => None,
@@ -61,6 +71,7 @@ impl<'a> Resource<'a> {
         let address = Address { channel, broadcast: parsed(Some(second))?, rendition: parsed(Some(third))? };
         match (names.next()?, names.next()) {
             (PLAYLIST, None) => Some(Self::Playlist(address)),
+            (DVR, None) => Some(Self::DvrPlaylist(address)),
             (object, None) => Some(Self::Object(address, object)),
             _ => None,
         }
@@ -72,6 +83,7 @@ impl<'a> Resource<'a> {
             Self::State(_) => Route::State,
             Self::Thumbnail(_) => Route::Thumbnail,
             Self::Playlist(_) => Route::Playlist,
+            Self::Dvr(_) | Self::DvrPlaylist(_) => Route::Dvr,
             Self::Object(..) => Route::Object,
         }
     }
@@ -123,6 +135,8 @@ mod tests {
             ("/live/demo/state.json", Resource::State(demo.clone())),
             ("/live/demo/thumbnail.jpg", Resource::Thumbnail(demo.clone())),
             ("/live/demo/b1/720p/index.m3u8", Resource::Playlist(address())),
+            ("/live/demo/dvr.m3u8", Resource::Dvr(demo.clone())),
+            ("/live/demo/b1/720p/dvr.m3u8", Resource::DvrPlaylist(address())),
             ("/live/demo/b1/720p/seg-1-2.m4s", Resource::Object(address(), "seg-1-2.m4s")),
         ];
         for (path, resource) in cases {
@@ -145,6 +159,8 @@ mod tests {
             "/live/demo/other.m3u8",
             "/live/demo/thumbnail.jpeg",
             "/live/demo/b1/thumbnail.jpg",
+            "/live/demo/b1/dvr.m3u8",
+            "/live/demo/b1/720p/dvr.m3u8/",
             "/live/demo/index.m3u8/",
             "/live/demo/b1",
             "/live/demo/b1/720p",

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use packager::live::{LiveBroadcast, LiveRendition, Object, Snapshot, Thumbnail};
 use schema::{ChannelName, TrackKind};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::decide::{Decision, ObjectDecision, decide, decide_object};
@@ -17,7 +18,7 @@ use super::route::Place;
 use super::state;
 use crate::origin::{Held, Origin};
 use crate::refusal::Refusal;
-use crate::reply::{Content, Encoding, Lifetime, Payload};
+use crate::reply::{Conditions, Content, Encoding, Lifetime, Payload};
 
 /// How many target durations a request may wait (rfc8216bis 6.2.5.2).
 const WAIT_TARGET_DURATIONS: u64 = 3;
@@ -42,7 +43,7 @@ pub(crate) async fn multivariant(origin: &Origin, listed: &Listed, encoding: Enc
 /// revision that finds it set.
 async fn first_parts(origin: &Origin, broadcast: &LiveBroadcast) -> Result<(), Refusal> {
     let first = broadcast.renditions.first().ok_or(Refusal::ChannelOffline)?;
-    let wait = Wait::begin(origin, first)?;
+    let wait = Wait::begin(origin, target_duration_s(first))?;
     for rendition in &broadcast.renditions {
         let begun = |snapshot: &Snapshot| !snapshot.playlist.is_empty() || snapshot.ended;
         wait.until(rendition, |snapshot| begun(snapshot).then_some(Ok(()))).await?;
@@ -82,19 +83,32 @@ pub(crate) async fn playlist(
     Ok(playlist_content(body.clone(), encoding, &tag))
 }
 
-/// An init section, part or segment, once complete if it is promised.
-pub(crate) async fn object(origin: &Origin, place: &Place, name: &str) -> Result<Content, Refusal> {
+/// An init section, part or segment, once complete if it is promised; from disk, if it is kept there alone.
+pub(crate) async fn object(
+    origin: &Origin,
+    place: &Place,
+    name: &str,
+    conditions: &Conditions,
+) -> Result<Content, Refusal> {
     let rendition = place.rendition();
+    let etag = format!("\"{name}\"");
     let settled = |snapshot: &Arc<Snapshot>| match decide_object(name, snapshot) {
         ObjectDecision::Serve(object) => Some(Ok(object.clone())),
         ObjectDecision::Wait => None,
         ObjectDecision::NotFound => Some(Err(Refusal::ObjectUnknown)),
     };
-    let Object { chunks, length } = settle(origin, rendition, settled).await?;
+    let file = || rendition.dvr.as_ref().and_then(|dvr| dvr.file(name));
+    let Object { chunks, length } = match settle(origin, rendition, settled).await {
+        Err(Refusal::ObjectUnknown) if let Some(file) = file() => match conditions.wants_body(&etag) {
+            true => origin.files().read(file).await?,
+            false => Object { chunks: Arc::default(), length: file.length },
+        },
+        other => other?,
+    };
     Ok(Content {
         media_type: media_type(rendition.kind),
         lifetime: Lifetime::Immutable,
-        etag: Some(format!("\"{name}\"")),
+        etag: Some(etag),
         payload: Payload::Media { chunks, length },
     })
 }
@@ -131,7 +145,7 @@ fn media_type(kind: TrackKind) -> &'static str {
 }
 
 /// The two encodings are two representations, so their strong tags differ (RFC 9110 8.8.3.3).
-fn playlist_content(body: Bytes, encoding: Encoding, tag: &str) -> Content {
+pub(super) fn playlist_content(body: Bytes, encoding: Encoding, tag: &str) -> Content {
     let suffix = match encoding {
         Encoding::Identity => "",
         Encoding::Gzip => "-gz",
@@ -155,21 +169,24 @@ async fn settle<T>(
         Some(result) => result,
         None => {
             drop(newest);
-            Wait::begin(origin, rendition)?.until(rendition, settled).await
+            Wait::begin(origin, target_duration_s(rendition))?.until(rendition, settled).await
         }
     }
 }
 
+fn target_duration_s(rendition: &LiveRendition) -> u32 {
+    rendition.snapshot.borrow().target_duration_s
+}
+
 /// A request that is held: its deadline, and its place among all that are.
-struct Wait<'a> {
+pub(super) struct Wait<'a> {
     deadline: Instant,
     _held: Held<'a>,
 }
 
 impl<'a> Wait<'a> {
-    fn begin(origin: &'a Origin, rendition: &LiveRendition) -> Result<Self, Refusal> {
-        let target_duration_s = u64::from(rendition.snapshot.borrow().target_duration_s);
-        let limit = Duration::from_secs(WAIT_TARGET_DURATIONS * target_duration_s);
+    pub(super) fn begin(origin: &'a Origin, target_duration_s: u32) -> Result<Self, Refusal> {
+        let limit = Duration::from_secs(WAIT_TARGET_DURATIONS * u64::from(target_duration_s));
         Ok(Self { deadline: Instant::now() + limit, _held: origin.hold()? })
     }
 
@@ -186,11 +203,16 @@ impl<'a> Wait<'a> {
             }
             // A waiter must not keep an old window's media in memory.
             drop(newest);
-            match timeout_at(self.deadline, snapshots.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_dropped)) => return Err(Refusal::BroadcastUnknown),
-                Err(_elapsed) => return Err(Refusal::ReloadTimeout),
-            }
+            self.change(&mut snapshots).await?;
+        }
+    }
+
+    /// Waits for the next revision.
+    pub(super) async fn change<T>(&self, snapshots: &mut watch::Receiver<T>) -> Result<(), Refusal> {
+        match timeout_at(self.deadline, snapshots.changed()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_dropped)) => Err(Refusal::BroadcastUnknown),
+            Err(_elapsed) => Err(Refusal::ReloadTimeout),
         }
     }
 }

@@ -5,7 +5,7 @@ use schema::{ChannelName, UnixMicros};
 use serde_json::{Value, json};
 
 use super::directory::Listed;
-use super::route::multivariant_path;
+use super::route::{dvr_path, multivariant_path};
 
 /// The state of `channel`, whose current broadcast is `current`.
 pub(crate) fn of(channel: &ChannelName, current: Option<&Listed>) -> Value {
@@ -23,6 +23,7 @@ pub(crate) fn of(channel: &ChannelName, current: Option<&Listed>) -> Value {
         "profile": broadcast.profile,
         "started_at": rfc3339(broadcast.started_at),
         "playlist": playlist,
+        "dvr": (broadcast.dvr_s > 0).then(|| json!({ "playlist": dvr_path(channel), "seconds": broadcast.dvr_s })),
     })
 }
 

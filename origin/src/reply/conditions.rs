@@ -62,6 +62,11 @@ impl Conditions {
         self.if_none_match.as_deref().is_some_and(|tags| tags.split(',').any(same))
     }
 
+    /// False where the answer has no body whatever it says: to HEAD, and to who has `etag` already.
+    pub(crate) fn wants_body(&self, etag: &str) -> bool {
+        self.method == Method::Get && !self.has(etag)
+    }
+
     /// The range, unless it is bound to another representation than `etag` (RFC 9110 13.1.5, strong
     /// comparison). A date never matches, as nothing here has a modification date; HEAD has no ranges (14.2).
     pub(crate) fn range_of(&self, etag: &str) -> Option<&str> {

@@ -105,7 +105,7 @@ async fn the_state_of_a_channel_is_live_then_ended_then_offline() {
     let json: serde_json::Value = serde_json::from_str(&text(state).await).unwrap();
     let expected = serde_json::json!({
         "state": "live", "reconnecting": false, "broadcast": "b1", "title": "A \"demo\"", "profile": "low",
-        "started_at": "2023-11-14T22:13:20.123Z", "playlist": "/live/demo/index.m3u8",
+        "started_at": "2023-11-14T22:13:20.123Z", "playlist": "/live/demo/index.m3u8", "dvr": null,
     });
     assert_eq!(json, expected);
 

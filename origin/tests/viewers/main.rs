@@ -3,6 +3,7 @@
 mod decide;
 mod delivery;
 mod directory;
+mod dvr;
 mod reload;
 mod stage;
 mod thumbnail;

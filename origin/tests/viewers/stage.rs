@@ -164,6 +164,7 @@ pub(crate) fn broadcast(channel: &str, id: &str) -> (Arc<LiveBroadcast>, [Window
         name: window.name.parse().expect("a good name"),
         kind,
         snapshot: window.sender.subscribe(),
+        dvr: None,
     };
     let broadcast = LiveBroadcast {
         id: id.parse().expect("a good id"),
@@ -174,6 +175,8 @@ pub(crate) fn broadcast(channel: &str, id: &str) -> (Arc<LiveBroadcast>, [Window
         started_at: UnixMicros(1_700_000_000_123_456),
         renditions: vec![rendition(&windows[0], TrackKind::Video), rendition(&windows[1], TrackKind::Audio)],
         multivariant: OnceLock::new(),
+        dvr_multivariant: OnceLock::new(),
+        dvr_s: 0,
         thumbnail: watch::channel(None).1,
     };
     (Arc::new(broadcast), windows)

@@ -24,10 +24,12 @@ pub use self::retained::Retained;
 use self::thumbnails::Thumbnails;
 use self::track::Track;
 use super::{BroadcastEnd, BroadcastMetrics, Cause, Load, Reached, Status, real};
+use crate::archive;
 use crate::ladder::{self, Rendition};
 use crate::live::{LiveBroadcast, LiveRendition};
 use crate::outage::Outage;
-use crate::playlist::{Report, multivariant};
+use crate::playlist::Report;
+use crate::playlist::multivariant::{self, Lists};
 use crate::timing::{AUDIO_FRAME_SAMPLES, AUDIO_RATE, TOLERANCE, Timing};
 
 /// The longest that sound lies beyond an instant: a frame.
@@ -57,6 +59,8 @@ pub struct Subject {
     pub msn_start: u64,
     /// The discontinuity sequence number of the first media: above every one ever listed under the same URL.
     pub epoch: u64,
+    /// How much is kept for rewinding, in seconds.
+    pub dvr_s: u32,
 }
 
 /// Where a publisher speaks to.
@@ -69,6 +73,8 @@ pub struct Outlets {
     pub metrics: BroadcastMetrics,
     /// Told when the decoder needs a keyframe.
     pub keyframe: Arc<Notify>,
+    /// Where finished segments are kept, by rendition; empty where none are.
+    pub archive: Vec<archive::Track>,
 }
 
 /// What a transcoder's word means for the task that listens to it.
@@ -113,8 +119,12 @@ impl Publisher {
         let plan = ladder::plan(&renditions, &timing, subject.begins);
         let (epoch, last_turn) = (subject.epoch, subject.begins);
         let pacing = Pacing::new(&subject, &renditions, timing.frame_rate, outlets.metrics.clone());
-        let (tracks, listed): (Vec<Track>, Vec<LiveRendition>) =
+        let (mut tracks, mut listed): (Vec<Track>, Vec<LiveRendition>) =
             renditions.into_iter().map(|rendition| Track::new(rendition, &timing, &subject)).unzip();
+        for ((track, listed), archive) in tracks.iter_mut().zip(&mut listed).zip(outlets.archive) {
+            track.archive_to(archive.sink);
+            listed.dvr = Some(archive.dvr);
+        }
         let (thumbnails, thumbnail) = Thumbnails::new(&subject);
         let live = LiveBroadcast {
             id: subject.broadcast,
@@ -125,6 +135,8 @@ impl Publisher {
             started_at: subject.zero.plus(subject.begins),
             renditions: listed,
             multivariant: OnceLock::new(),
+            dvr_multivariant: OnceLock::new(),
+            dvr_s: subject.dvr_s,
             thumbnail,
         };
         Self {
@@ -306,7 +318,11 @@ impl Publisher {
             return;
         }
         let listed: Vec<_> = self.tracks.iter().filter_map(|track| track.listed(&self.timing)).collect();
-        let text = multivariant::render(&self.live.id, &listed, self.timing.frame_rate);
+        let render = |lists| multivariant::render(&self.live.id, &listed, self.timing.frame_rate, lists);
+        let text = render(Lists::Live);
+        if self.live.dvr_s > 0 {
+            self.live.dvr_multivariant.get_or_init(|| render(Lists::Dvr));
+        }
         self.publish_all(now);
         if self.live.multivariant.set(text).is_ok()
             && let Some(listing) = self.listing.take()
@@ -396,11 +412,8 @@ impl Publisher {
         let listed = self.listing.is_none();
         let longest = self.tracks.iter().map(Track::retention).max();
         let next_msn = self.tracks.iter().map(Track::msn_after).max();
-        let retained = listed.then(|| Retained {
-            live: self.live,
-            retention: real(longest.unwrap_or_default()),
-            _senders: self.tracks.into_iter().map(Track::into_sender).collect(),
-        });
+        let senders = self.tracks.into_iter().map(Track::into_sender).collect();
+        let retained = listed.then(|| Retained::new(self.live, real(longest.unwrap_or_default()), senders));
         BroadcastEnd { cause, next_msn: next_msn.unwrap_or(0), retained }
     }
 }

@@ -32,24 +32,45 @@ pub struct Listed {
     pub size: Option<PictureSize>,
 }
 
+/// Which lists a multivariant playlist names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lists {
+    /// The live ones.
+    Live,
+    /// Those for rewinding.
+    Dvr,
+}
+
+impl Lists {
+    /// The file name of each.
+    #[must_use]
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Live => "index.m3u8",
+            Self::Dvr => "dvr.m3u8",
+        }
+    }
+}
+
 /// Renders the multivariant playlist of these renditions, at most one of which is audio.
 ///
 /// `EXT-X-VERSION` is absent: nothing here needs one above 1 (rfc8216bis 8).
 #[must_use]
-pub fn render(broadcast: &BroadcastId, renditions: &[Listed], rate: FrameRate) -> Bytes {
+pub fn render(broadcast: &BroadcastId, renditions: &[Listed], rate: FrameRate, lists: Lists) -> Bytes {
+    let uri = |listed: &Listed| format!("{broadcast}/{}/{}", listed.name, lists.file());
     let audio = renditions.iter().find(|listed| listed.size.is_none());
     let mut video: Vec<&Listed> = renditions.iter().filter(|listed| listed.size.is_some()).collect();
     first_variant_to_front(&mut video);
     let playlist = if video.is_empty() {
         MasterPlaylist {
-            variants: audio.map(|audio| variant(broadcast, audio, None, rate)).into_iter().collect(),
+            variants: audio.map(|audio| variant(uri(audio), audio, None, rate)).into_iter().collect(),
             independent_segments: true,
             ..MasterPlaylist::default()
         }
     } else {
         MasterPlaylist {
-            variants: video.into_iter().map(|listed| variant(broadcast, listed, audio, rate)).collect(),
-            alternatives: audio.map(|audio| alternative(broadcast, audio)).into_iter().collect(),
+            variants: video.into_iter().map(|listed| variant(uri(listed), listed, audio, rate)).collect(),
+            alternatives: audio.map(|audio| alternative(uri(audio))).into_iter().collect(),
             independent_segments: true,
             ..MasterPlaylist::default()
         }
@@ -66,11 +87,7 @@ fn first_variant_to_front(video: &mut [&Listed]) {
     }
 }
 
-fn uri(broadcast: &BroadcastId, name: &RenditionName) -> String {
-    format!("{broadcast}/{name}/index.m3u8")
-}
-
-fn variant(broadcast: &BroadcastId, listed: &Listed, audio: Option<&Listed>, rate: FrameRate) -> VariantStream {
+fn variant(uri: String, listed: &Listed, audio: Option<&Listed>, rate: FrameRate) -> VariantStream {
     let bandwidth = audio.map_or(listed.bandwidth, |audio| listed.bandwidth.plus(audio.bandwidth));
     let codecs = audio.map_or_else(|| listed.codecs.clone(), |audio| format!("{},{}", listed.codecs, audio.codecs));
     // As text, for exactly three decimals.
@@ -79,7 +96,7 @@ fn variant(broadcast: &BroadcastId, listed: &Listed, audio: Option<&Listed>, rat
         HashMap::from([("FRAME-RATE".to_owned(), text)])
     });
     VariantStream {
-        uri: uri(broadcast, &listed.name),
+        uri,
         bandwidth: bandwidth.peak,
         average_bandwidth: Some(bandwidth.average),
         codecs: Some(codecs),
@@ -91,10 +108,10 @@ fn variant(broadcast: &BroadcastId, listed: &Listed, audio: Option<&Listed>, rat
     }
 }
 
-fn alternative(broadcast: &BroadcastId, audio: &Listed) -> AlternativeMedia {
+fn alternative(uri: String) -> AlternativeMedia {
     AlternativeMedia {
         media_type: AlternativeMediaType::Audio,
-        uri: Some(uri(broadcast, &audio.name)),
+        uri: Some(uri),
         group_id: GROUP.to_owned(),
         language: Some("und".to_owned()),
         name: "Audio".to_owned(),

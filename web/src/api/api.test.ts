@@ -41,6 +41,7 @@ describe('the state of a channel', () => {
       title: 'Demo',
       startedAt: new Date('2026-11-22T12:00:00Z'),
       reconnecting: false,
+      dvr: null,
     });
     expect(parseState({ state: 'live', broadcast: 'b1', playlist: 'index.m3u8' }, 'demo')).toMatchObject({ broadcast: { src: '/live/demo/index.m3u8' } });
     expect(parseState({ state: 'live', broadcast: 'b1' }, 'demo')).toMatchObject({ broadcast: { src: '/live/demo/index.m3u8' }, startedAt: null });
@@ -50,6 +51,16 @@ describe('the state of a channel', () => {
     const body = { state: 'live', broadcast: 'b1', reconnecting: true };
     expect(parseState(body, 'demo')).toMatchObject({ kind: 'live', broadcast: { id: 'b1' }, reconnecting: true });
     expect(parseState({ ...body, reconnecting: 'yes' }, 'demo')).toMatchObject({ reconnecting: false });
+  });
+
+  it('says what can be rewound to', () => {
+    const body = { state: 'live', broadcast: 'b1' };
+    const dvr = { src: '/live/demo/dvr.m3u8', seconds: 600 };
+    expect(parseState({ ...body, dvr: { playlist: '/live/demo/dvr.m3u8', seconds: 600 } }, 'demo')).toMatchObject({ dvr });
+    expect(parseState({ ...body, dvr: { seconds: 600 } }, 'demo')).toMatchObject({ dvr });
+    for (const none of [null, {}, { seconds: 0 }, { seconds: '600' }, []]) {
+      expect(parseState({ ...body, dvr: none }, 'demo')).toMatchObject({ dvr: null });
+    }
   });
 
   it('refuses what is no state', () => {

@@ -2,6 +2,14 @@
 
 import { dateAt, getJson, HttpError, isRecord, textAt } from './http';
 
+/** What is kept of a broadcast for rewinding. */
+export interface Dvr {
+  /** The multivariant playlist of what is kept. */
+  readonly src: string;
+  /** How much is kept at most, in seconds. */
+  readonly seconds: number;
+}
+
 /** A broadcast that can be played now. */
 export interface Broadcast {
   readonly id: string;
@@ -18,6 +26,8 @@ export type ChannelState =
       readonly startedAt: Date | null;
       /** The streamer lost the connection; the broadcast goes on meanwhile. */
       readonly reconnecting: boolean;
+      /** null where nothing is kept. */
+      readonly dvr: Dvr | null;
     }
   | { readonly kind: 'ended' | 'offline'; readonly title: string | null };
 
@@ -39,6 +49,12 @@ function playlistUrl(channel: string, said: string | null): string {
   return isAbsolute ? said : `/live/${channel}/${said ?? 'index.m3u8'}`;
 }
 
+/** What a state says of rewinding. */
+function dvrOf(said: unknown, channel: string): Dvr | null {
+  if (!isRecord(said) || typeof said.seconds !== 'number' || !(said.seconds > 0)) return null;
+  return { src: playlistUrl(channel, textAt(said, 'playlist') ?? 'dvr.m3u8'), seconds: said.seconds };
+}
+
 /** Reads a state; throws `TypeError` on anything that is none. */
 export function parseState(body: unknown, channel: string): ChannelState {
   if (!isRecord(body)) throw new TypeError('not a channel state');
@@ -47,7 +63,7 @@ export function parseState(body: unknown, channel: string): ChannelState {
     case 'live': {
       const src = playlistUrl(channel, textAt(body, 'playlist'));
       const broadcast = { id: textAt(body, 'broadcast') ?? src, src };
-      return { kind: 'live', broadcast, title, startedAt: dateAt(body, 'started_at'), reconnecting: body.reconnecting === true };
+      return { kind: 'live', broadcast, title, startedAt: dateAt(body, 'started_at'), reconnecting: body.reconnecting === true, dvr: dvrOf(body.dvr, channel) };
     }
     case 'ended':
     case 'offline':

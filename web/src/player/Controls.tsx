@@ -8,6 +8,7 @@ import { Icon, type IconName } from './icons';
 import type { KeyAction } from './keys';
 import { LivePosition } from './LivePosition';
 import { Quality } from './Quality';
+import { SeekBar } from './SeekBar';
 import type { Session, View } from './session';
 import type { VideoView } from './useVideo';
 
@@ -31,6 +32,7 @@ export function Controls({ session, view, shown, full, video, playable, act }: P
   };
   return (
     <div className={styles.bar} role="group" aria-label={words.controls}>
+      {view.dvr !== null && <SeekBar session={session} playable={playable} />}
       <Tool
         icon={shown.paused ? 'play' : 'pause'}
         label={shown.paused ? words.play : words.pause}
@@ -54,7 +56,7 @@ export function Controls({ session, view, shown, full, video, playable, act }: P
         value={shown.muted ? 0 : shown.volume}
         onChange={(event) => { if (video.current !== null) setVolume(video.current, event.target.valueAsNumber); }}
       />
-      <LivePosition session={session} playing={view.player.phase === 'live'} playable={playable} />
+      <LivePosition session={session} playing={view.player.phase === 'live'} rewound={view.rewound} playable={playable} />
       <span className={styles.space} />
       <Quality session={session} view={view} />
       {document.pictureInPictureEnabled && (

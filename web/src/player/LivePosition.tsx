@@ -16,24 +16,26 @@ const BEHIND_SECONDS = 3;
 interface Props {
   readonly session: Session;
   readonly playing: boolean;
+  /** The viewer went back in the broadcast. */
+  readonly rewound: boolean;
   readonly playable: boolean;
 }
 
 /** How far the picture is behind the camera, and the way back to live. */
-export function LivePosition({ session, playing, playable }: Props) {
+export function LivePosition({ session, playing, rewound, playable }: Props) {
   const [latency, setLatency] = useState<number | null>(null);
   const [behind, setBehind] = useState(false);
 
   useEffect(() => {
     const read = (): void => {
-      setLatency(playing ? session.latency() : null);
-      setBehind(playing && session.behind() > BEHIND_SECONDS);
+      setLatency(playing && !rewound ? session.latency() : null);
+      setBehind(playing && (rewound || session.behind() > BEHIND_SECONDS));
     };
     const timer = window.setInterval(read, READ_MS);
     return () => {
       window.clearInterval(timer);
     };
-  }, [session, playing]);
+  }, [session, playing, rewound]);
 
   return (
     <>
@@ -50,8 +52,12 @@ export function LivePosition({ session, playing, playable }: Props) {
         <span className="visuallyHidden">{strings.player.toLive}</span>
       </button>
       <span className={styles.latency} title={strings.player.latency}>
-        <span className="visuallyHidden">{strings.player.latency} </span>
-        {latencyWords(latency)}
+        {!rewound && (
+          <>
+            <span className="visuallyHidden">{strings.player.latency} </span>
+            {latencyWords(latency)}
+          </>
+        )}
       </span>
     </>
   );

@@ -4,7 +4,7 @@ import { useCallback, useEffect, useRef } from 'react';
 
 import { strings } from '@/strings';
 
-import { stepSeek, stepVolume, toggleMute, togglePlay } from './actions';
+import { SEEK_SECONDS, stepVolume, toggleMute, togglePlay } from './actions';
 import { Controls } from './Controls';
 import type { KeyAction } from './keys';
 import { Notice } from './Notice';
@@ -39,8 +39,9 @@ export function Player({ channel }: { readonly channel: string | null }) {
         toLive: () => { session.toLive(); },
         volumeUp: () => { stepVolume(element, 1); },
         volumeDown: () => { stepVolume(element, -1); },
-        seekBack: () => { stepSeek(element, -1, session.livePosition()); },
-        seekForward: () => { stepSeek(element, 1, session.livePosition()); },
+        seekBack: () => { session.seekBy(-SEEK_SECONDS); },
+        seekForward: () => { session.seekBy(SEEK_SECONDS); },
+        toStart: () => { session.toStart(); },
       };
       acts[action]();
     },
@@ -58,6 +59,7 @@ export function Player({ channel }: { readonly channel: string | null }) {
         ref={root}
         className={styles.player}
         data-state={phase}
+        data-dvr={view.dvr !== null}
         data-idle={idle && phase === 'live' && !shown.paused}
         role="region"
         aria-label={strings.player.region}

@@ -3,7 +3,7 @@
 /** One press of a volume key, of a whole of 1. */
 const VOLUME_STEP = 0.1;
 /** One press of a seek key, in seconds. */
-const SEEK_SECONDS = 5;
+export const SEEK_SECONDS = 5;
 
 export function togglePlay(video: HTMLVideoElement): void {
   if (video.paused) video.play().catch(() => undefined);
@@ -25,12 +25,12 @@ export function stepVolume(video: HTMLVideoElement, direction: 1 | -1): void {
   setVolume(video, (video.muted ? 0 : video.volume) + direction * VOLUME_STEP);
 }
 
-/** Seeks within what the stream still offers; never past `livePosition`. */
-export function stepSeek(video: HTMLVideoElement, direction: 1 | -1, livePosition: number | null): void {
+/** Seeks within what the list offers; never past `livePosition`. */
+export function stepSeek(video: HTMLVideoElement, seconds: number, livePosition: number | null): void {
   const { seekable, currentTime } = video;
   if (seekable.length === 0) return;
   const last = livePosition ?? seekable.end(seekable.length - 1);
-  const wanted = Math.min(currentTime + direction * SEEK_SECONDS, Math.max(last, currentTime));
+  const wanted = Math.min(currentTime + seconds, Math.max(last, currentTime));
   video.currentTime = Math.max(wanted, seekable.start(0));
 }
 

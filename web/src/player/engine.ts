@@ -17,8 +17,8 @@ export interface EngineEvents {
 
 export interface Engine {
   readonly kind: 'hls.js' | 'native';
-  /** Loads `src` from nothing and drops whatever was loaded. */
-  attach(src: string): void;
+  /** Loads `src` from nothing and drops whatever was loaded. With a date it plays from what was captured then. */
+  attach(src: string, from: Date | null): void;
   /** Loads on after the network was lost. */
   reload(): void;
   /** Puts the decoder back to work after broken media. */
@@ -36,6 +36,10 @@ export interface Engine {
   choose(index: number | null): void;
   /** The capture time of the picture on screen (EXT-X-PROGRAM-DATE-TIME), or null where it is not known. */
   capturedAt(): Date | null;
+  /** Where in the media that is which was captured at `date`, or null where it is not listed or not known. */
+  positionOf(date: Date): number | null;
+  /** The capture time of the oldest that is listed, or null where it is not known. */
+  listedFrom(): Date | null;
   /** Where live playback belongs, in seconds of the media, or null before that is known. */
   livePosition(): number | null;
   /** How far behind that, in seconds, the engine makes up for by itself; for more it takes a jump. */

@@ -1,6 +1,6 @@
 /** HLS by hls.js: low latency, catch-up, levels. */
 
-import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type HlsConfig } from 'hls.js';
+import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type HlsConfig, type LevelDetails } from 'hls.js';
 
 import type { Engine, EngineEvents, Fault } from './engine';
 import type { Level } from './words';
@@ -23,6 +23,14 @@ const CONFIG: Partial<HlsConfig> = {
   enableWorker: false,
 };
 
+/** For what was: whole segments, no hurry to live. hls.js keeps what it has; a list may be hours long. */
+const REWOUND: Partial<HlsConfig> = {
+  ...CONFIG,
+  lowLatencyMode: false,
+  maxLiveSyncPlaybackRate: 1,
+  liveSyncOnStallIncrease: 0,
+};
+
 /** Before a playlist tells. */
 const CATCH_UP_SECONDS = 2;
 
@@ -42,9 +50,9 @@ export class HlsEngine implements Engine {
     private readonly events: EngineEvents,
   ) {}
 
-  attach(src: string): void {
+  attach(src: string, from: Date | null): void {
     this.detach();
-    const hls = new Hls(CONFIG);
+    const hls = new Hls(from === null ? CONFIG : REWOUND);
     this.hls = hls;
     this.fault = null;
     hls.on(Events.ERROR, (_event, error) => {
@@ -57,8 +65,18 @@ export class HlsEngine implements Engine {
         this.events.levelsChanged();
       });
     }
+    if (from !== null) this.beginAt(hls, from);
     hls.loadSource(src);
     hls.attachMedia(this.video);
+  }
+
+  /** Which place a date has is known with the first list. */
+  private beginAt(hls: Hls, from: Date): void {
+    hls.once(Events.LEVEL_UPDATED, (_event, { details }) => {
+      if (hls !== this.hls) return;
+      const position = positionIn(details, from);
+      hls.startLoad(position ?? (details.fragments[0]?.start ?? 0));
+    });
   }
 
   reload(): void {
@@ -102,6 +120,16 @@ export class HlsEngine implements Engine {
     return this.hls?.playingDate ?? null;
   }
 
+  positionOf(date: Date): number | null {
+    const details = this.hls?.latestLevelDetails ?? null;
+    return details === null ? null : positionIn(details, date);
+  }
+
+  listedFrom(): Date | null {
+    const oldest = this.hls?.latestLevelDetails?.fragments[0]?.programDateTime ?? null;
+    return oldest === null ? null : new Date(oldest);
+  }
+
   livePosition(): number | null {
     return this.hls?.liveSyncPosition ?? null;
   }
@@ -123,4 +151,18 @@ export class HlsEngine implements Engine {
     else if (error.type === ErrorTypes.NETWORK_ERROR) this.events.networkLost();
     else this.events.mediaBroken();
   }
+}
+
+/** Where in the media what was captured at `date` is; what falls into a hole begins behind it. */
+function positionIn({ fragments }: LevelDetails, date: Date): number | null {
+  const wanted = date.getTime();
+  const oldest = fragments[0]?.programDateTime ?? null;
+  if (oldest === null || wanted < oldest) return null;
+  for (const { programDateTime, start, duration } of fragments) {
+    if (programDateTime === null) continue;
+    if (wanted < programDateTime) return start;
+    const within = (wanted - programDateTime) / 1_000;
+    if (within < duration) return start + within;
+  }
+  return null;
 }

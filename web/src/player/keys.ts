@@ -8,7 +8,8 @@ export type KeyAction =
   | 'volumeUp'
   | 'volumeDown'
   | 'seekBack'
-  | 'seekForward';
+  | 'seekForward'
+  | 'toStart';
 
 /** What has the focus, as far as keys go. */
 export type Focus = 'page' | 'button' | 'field' | 'text';
@@ -23,6 +24,8 @@ const KEYS: Readonly<Record<string, KeyAction>> = {
   ArrowDown: 'volumeDown',
   ArrowLeft: 'seekBack',
   ArrowRight: 'seekForward',
+  Home: 'toStart',
+  End: 'toLive',
 };
 
 /**
@@ -33,7 +36,7 @@ export function keyAction(key: string, focus: Focus): KeyAction | null {
   const action = KEYS[key.length === 1 ? key.toLowerCase() : key];
   if (action === undefined || focus === 'text') return null;
   if (key === ' ' && focus !== 'page') return null;
-  if (key.startsWith('Arrow') && focus === 'field') return null;
+  if ((key.startsWith('Arrow') || key === 'Home' || key === 'End') && focus === 'field') return null;
   return action;
 }
 

@@ -11,15 +11,19 @@ interface WithStartDate {
 export class NativeEngine implements Engine {
   readonly kind = 'native';
   private src: string | null = null;
+  /** Where to begin, until that is done. */
+  private from: Date | null = null;
 
   constructor(
     private readonly video: HTMLVideoElement & WithStartDate,
     private readonly events: EngineEvents,
   ) {}
 
-  attach(src: string): void {
+  attach(src: string, from: Date | null): void {
     this.detach();
     this.src = src;
+    this.from = from;
+    this.video.addEventListener('loadedmetadata', this.begin);
     this.video.addEventListener('error', this.failed);
     this.load();
   }
@@ -36,6 +40,7 @@ export class NativeEngine implements Engine {
     if (this.src === null) return;
     this.src = null;
     this.video.removeEventListener('error', this.failed);
+    this.video.removeEventListener('loadedmetadata', this.begin);
     this.video.removeAttribute('src');
     this.video.load();
   }
@@ -61,8 +66,22 @@ export class NativeEngine implements Engine {
   }
 
   capturedAt(): Date | null {
-    const start = this.video.getStartDate?.().getTime() ?? NaN;
-    return Number.isNaN(start) ? null : new Date(start + this.video.currentTime * 1_000);
+    const start = this.startMs();
+    return start === null ? null : new Date(start + this.video.currentTime * 1_000);
+  }
+
+  positionOf(date: Date): number | null {
+    const start = this.startMs();
+    const { seekable } = this.video;
+    if (start === null || seekable.length === 0) return null;
+    const position = (date.getTime() - start) / 1_000;
+    return position >= seekable.start(0) && position < seekable.end(seekable.length - 1) ? position : null;
+  }
+
+  listedFrom(): Date | null {
+    const start = this.startMs();
+    const { seekable } = this.video;
+    return start === null || seekable.length === 0 ? null : new Date(start + seekable.start(0) * 1_000);
   }
 
   livePosition(): number | null {
@@ -80,6 +99,17 @@ export class NativeEngine implements Engine {
     this.video.src = this.src;
     this.video.load();
   }
+
+  private startMs(): number | null {
+    const start = this.video.getStartDate?.().getTime() ?? NaN;
+    return Number.isNaN(start) ? null : start;
+  }
+
+  private readonly begin = (): void => {
+    const position = this.from === null ? null : (this.positionOf(this.from) ?? 0);
+    this.from = null;
+    if (position !== null) this.video.currentTime = position;
+  };
 
   private readonly failed = (): void => {
     const code = this.video.error?.code;

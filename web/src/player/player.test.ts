@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { keyAction } from './keys';
 import { pollDelayMs } from './poll';
 import { STALL_MS, STEADY_MS, STUCK_MS, Watcher, type Sign } from './watcher';
-import { bitrateWords, latencyWords, levelWords, plausibleLatency } from './words';
+import { behindWords, bitrateWords, latencyWords, levelWords, plausibleLatency } from './words';
 
 describe('polling', () => {
   it('a viewer who waits is polled each second, and more rarely after minutes', () => {
@@ -24,6 +24,8 @@ describe('keys', () => {
     expect(keyAction(' ', 'button')).toBeNull();
     expect(keyAction('ArrowUp', 'button')).toBe('volumeUp');
     expect(keyAction('ArrowUp', 'field')).toBeNull();
+    expect([keyAction('Home', 'page'), keyAction('End', 'button')]).toEqual(['toStart', 'toLive']);
+    expect([keyAction('Home', 'field'), keyAction('End', 'field'), keyAction('Home', 'text')]).toEqual([null, null, null]);
     expect(keyAction('M', 'field')).toBe('toggleMute');
     expect(keyAction('m', 'text')).toBeNull();
     expect(keyAction('x', 'page')).toBeNull();
@@ -83,5 +85,22 @@ describe('words', () => {
     expect(latencyWords(plausibleLatency(1.44))).toBe('1.4 s');
     expect(latencyWords(plausibleLatency(-3))).toBe('– s');
     expect(plausibleLatency(4_000)).toBeNull();
+  });
+});
+
+describe('how far behind live', () => {
+  it('is said in words, as exactly as anybody wants to know', () => {
+    const said = [0, 2.4, 3, 59.6, 61, 120, 3_600, 3_725, 43_199].map(behindWords);
+    expect(said).toEqual([
+      'Live',
+      'Live',
+      '3 s behind live',
+      '1 min behind live',
+      '1 min 1 s behind live',
+      '2 min behind live',
+      '1 h behind live',
+      '1 h 2 min behind live',
+      '11 h 59 min behind live',
+    ]);
   });
 });

@@ -5,46 +5,27 @@
 
 import { fetchState, type Broadcast, type ChannelState } from '@/api/live';
 
+import { stepSeek } from './actions';
 import { chooseEngine } from './chooseEngine';
 import type { Engine } from './engine';
 import { pollDelayMs } from './poll';
-import { initialState, step, type Command, type PlayerEvent, type PlayerState } from './state';
+import { step, type Command, type PlayerEvent } from './state';
 import type { Stats } from './stats';
+import { Rewinding } from './rewinding';
+import { initialView, type View } from './view';
 import { Watcher } from './watcher';
-import { plausibleLatency, type Level } from './words';
+import { plausibleLatency } from './words';
+
+export { initialView, type View } from './view';
 
 const LOOK_MS = 250;
-
-/** What the page shows. A new object whenever something in it changes. */
-export interface View {
-  readonly player: PlayerState;
-  readonly title: string | null;
-  readonly startedAt: Date | null;
-  /** The streamer lost the connection; what plays is the broadcast without them. */
-  readonly streamerGone: boolean;
-  readonly levels: readonly Level[];
-  readonly playingLevel: number | null;
-  readonly chosenLevel: number | null;
-  /** The browser wants a touch before it plays even without sound. */
-  readonly needsTouch: boolean;
-}
-
-export const initialView: View = {
-  player: initialState,
-  title: null,
-  startedAt: null,
-  streamerGone: false,
-  levels: [],
-  playingLevel: null,
-  chosenLevel: null,
-  needsTouch: false,
-};
 
 export class Session {
   private view: View = initialView;
   private readonly listeners = new Set<() => void>();
   private readonly stopped = new AbortController();
   private readonly watcher = new Watcher();
+  private readonly rewinding = new Rewinding();
   private engine: Engine | null = null;
   private pollTimer: number | undefined;
   private recoveryTimer: number | undefined;
@@ -98,9 +79,74 @@ export class Session {
 
   /** Jumps to the live edge and plays. */
   toLive(): void {
+    const { attached, silence } = this.view.player;
+    if (this.rewinding.isOn() && silence !== null) {
+      this.toEnd();
+      return;
+    }
+    if (this.rewinding.end() && attached !== null) {
+      this.show({ rewound: false });
+      this.attach(attached);
+      return;
+    }
     const position = this.livePosition();
     if (position !== null) this.video.currentTime = position;
     this.play();
+  }
+
+  /** Shows what was live so many seconds ago; close to live that is live. */
+  seekBehind(seconds: number): void {
+    const { attached } = this.view.player;
+    if (attached === null) return;
+    if (this.view.dvr === null || seconds < this.rewinding.nearSeconds) {
+      this.toLive();
+      return;
+    }
+    const date = this.rewinding.dateOf(Math.min(seconds, this.reach()), Date.now());
+    const position = this.rewinding.isOn() ? (this.engine?.positionOf(date) ?? null) : null;
+    if (position === null && this.view.player.silence !== null) {
+      this.toEnd();
+      return;
+    }
+    this.rewinding.begin(date, Date.now());
+    this.show({ rewound: true });
+    if (position === null) this.attach(attached);
+    else this.video.currentTime = position;
+  }
+
+  /** The broadcast is over: to its last second, in the list that plays. */
+  private toEnd(): void {
+    const { seekable } = this.video;
+    if (seekable.length > 0) this.video.currentTime = Math.max(seekable.start(0), seekable.end(seekable.length - 1) - 1);
+    this.play();
+  }
+
+  /** Back or forth from where the picture is: in the live list as far as that goes, else in what is kept. */
+  seekBy(seconds: number): void {
+    const wanted = this.behindLive() - seconds;
+    const isLive = !this.rewinding.isOn() && wanted < this.rewinding.nearSeconds;
+    if (this.view.dvr === null || isLive) stepSeek(this.video, seconds, this.livePosition());
+    else this.seekBehind(wanted);
+  }
+
+  /** To the oldest that can be had. */
+  toStart(): void {
+    if (this.view.dvr !== null) this.seekBehind(this.reach());
+  }
+
+  /** How far back the broadcast can be had, in seconds. */
+  reach(): number {
+    const { dvr, startedAt } = this.view;
+    if (dvr === null) return 0;
+    const oldest = this.rewinding.isOn() ? (this.engine?.listedFrom() ?? startedAt) : startedAt;
+    const since = oldest === null ? dvr.seconds : this.rewinding.behind(oldest, Date.now());
+    return Math.max(0, Math.min(since, dvr.seconds));
+  }
+
+  /** How far behind live the picture is, in seconds, by its capture time. */
+  behindLive(): number {
+    const at = this.rewinding.at();
+    return at === null ? this.behind() : this.rewinding.behind(at, Date.now());
   }
 
   /** Seconds from capture to the screen by this machine's clock, or null where that is not known. */
@@ -130,6 +176,9 @@ export class Session {
       engine: this.engine?.kind ?? null,
       latency: this.latency(),
       behind: this.behind(),
+      rewound: view.rewound,
+      behindLive: this.behindLive(),
+      reach: this.reach(),
       level: view.levels.find(({ index }) => index === this.engine?.playingLevel()) ?? null,
       levels: view.levels,
       auto: view.chosenLevel === null,
@@ -178,7 +227,7 @@ export class Session {
         this.after(0, () => { this.detach(); });
         break;
       case 'catchUp':
-        if (this.engine !== null && this.behind() > this.engine.catchUpSeconds()) this.toLive();
+        if (!this.rewinding.isOn() && this.engine !== null && this.behind() > this.engine.catchUpSeconds()) this.toLive();
         break;
       case 'poll':
         this.poll();
@@ -212,14 +261,16 @@ export class Session {
     this.counts.attachments += 1;
     this.counts.firstFrameMs = null;
     this.attachedAtMs = performance.now();
-    engine.attach(broadcast.src);
+    const from = this.view.dvr === null ? null : this.rewinding.at();
+    engine.attach(from === null || this.view.dvr === null ? broadcast.src : this.view.dvr.src, from);
     this.play();
   }
 
   private detach(): void {
     this.engine?.detach();
     this.watcher.reset();
-    this.show({ levels: [], playingLevel: null, chosenLevel: null, needsTouch: false });
+    this.rewinding.end();
+    this.show({ levels: [], playingLevel: null, chosenLevel: null, needsTouch: false, rewound: false });
   }
 
   private readonly engineEvents = {
@@ -274,6 +325,7 @@ export class Session {
   private readonly look = (): void => {
     const { video, view } = this;
     if (view.player.attached === null || view.player.phase === 'failed') return;
+    this.rewinding.look(this.engine?.capturedAt() ?? null, view.player.phase === 'live' ? this.behind() : null, Date.now());
     const resting = video.paused || video.ended || document.hidden;
     const wanted = !resting && this.recoveryTimer === undefined;
     const sign = this.watcher.look({ nowMs: performance.now(), playedSeconds: playedSeconds(video), wanted });
@@ -315,7 +367,15 @@ export class Session {
   private told(channel: ChannelState): void {
     if (this.stopped.signal.aborted) return;
     if (channel.kind === 'live') {
-      this.show({ title: channel.title ?? this.view.title, startedAt: channel.startedAt, streamerGone: channel.reconnecting });
+      const isAnother = this.view.player.attached !== null && this.view.player.attached.id !== channel.broadcast.id;
+      if (isAnother) this.rewinding.end();
+      this.show({
+        title: channel.title ?? this.view.title,
+        startedAt: channel.startedAt,
+        streamerGone: channel.reconnecting,
+        dvr: channel.dvr,
+        rewound: this.rewinding.isOn(),
+      });
       this.dispatch({ type: 'polledLive', broadcast: channel.broadcast });
     } else {
       this.show({ title: channel.title ?? this.view.title, streamerGone: false });

@@ -12,6 +12,12 @@ export interface Stats {
   readonly latency: number | null;
   /** Seconds behind where live playback belongs. */
   readonly behind: number;
+  /** Did the viewer go back in the broadcast? */
+  readonly rewound: boolean;
+  /** Seconds behind live, by the capture time of the picture. */
+  readonly behindLive: number;
+  /** How far back the broadcast can be had, in seconds. */
+  readonly reach: number;
   /** The level on screen. */
   readonly level: Level | null;
   readonly levels: readonly Level[];

@@ -30,6 +30,17 @@ export function plausibleLatency(seconds: number): number | null {
   return seconds >= 0 && seconds <= LATENCY_SECONDS_MAX ? seconds : null;
 }
 
+/** Closer to live than this is live, in seconds. */
+export const LIVE_SECONDS = 3;
+
+/** How far behind live the picture is. */
+export function behindWords(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < LIVE_SECONDS) return strings.player.atLive;
+  const [hours, minutes] = [Math.floor(whole / 3_600), Math.floor((whole % 3_600) / 60)];
+  return strings.player.behind(strings.player.duration(hours, minutes, whole % 60));
+}
+
 export function latencyWords(seconds: number | null): string {
   return seconds === null ? strings.player.unknownSeconds : strings.player.seconds(seconds.toFixed(1));
 }

@@ -242,6 +242,7 @@ fn grant(channel: &str) -> PublishGrant {
         second_publisher: SecondPublisher::Replace,
         role: KeyRole::Primary,
         slate: None,
+        dvr_s: 0,
     }
 }
 

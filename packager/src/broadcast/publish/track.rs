@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 
 use super::turns::{Begin, Turns};
 use super::{BroadcastMetrics, Subject};
+use crate::archive::Sink;
 use crate::codecs::{AudioConfig, VideoConfig};
 use crate::fmp4;
 use crate::ladder::{self, Media, Rendition};
@@ -53,6 +54,8 @@ pub(super) struct Track {
     listed_to: MediaTime,
     window: Window,
     sender: watch::Sender<Arc<Snapshot>>,
+    /// Where finished segments go, to be kept for rewinding.
+    archive: Option<Sink>,
     /// Of the newest encoder.
     audio: Option<AudioConfig>,
     /// Of the first encoder; it stands in the multivariant playlist.
@@ -67,7 +70,7 @@ impl Track {
         let kind = rendition.kind();
         let first = playlist::empty(timing, subject.msn_start, Instant::now());
         let (sender, snapshot) = watch::channel(Arc::new(first));
-        let listed = LiveRendition { name: rendition.name.clone(), kind, snapshot };
+        let listed = LiveRendition { name: rendition.name.clone(), kind, snapshot, dvr: None };
         let msn = subject.msn_start;
         let window = Window::new(Arc::clone(timing), subject.incarnation, subject.zero, msn);
         let segmenter = Segmenter::new(kind, Arc::clone(timing), msn, subject.begins);
@@ -85,12 +88,19 @@ impl Track {
             listed_to: subject.begins,
             window,
             sender,
+            archive: None,
             audio: None,
             codecs: None,
             has_parts: false,
             sequence: 0,
         };
         (track, listed)
+    }
+
+    /// Hands finished segments to `archive` from now on.
+    pub(super) fn archive_to(&mut self, archive: Sink) {
+        self.window.keep_finished();
+        self.archive = Some(archive);
     }
 
     /// Takes the audio encoder's configuration.
@@ -265,11 +275,14 @@ impl Track {
         true
     }
 
-    /// Renders and publishes the next revision.
+    /// Renders and publishes the next revision, and hands over what is finished with it.
     pub(super) fn publish(&mut self, reports: &[Report], now: Instant) {
         if self.window.has_media() {
             let snapshot = self.window.snapshot(reports, now);
             self.sender.send_replace(Arc::new(snapshot));
+        }
+        if let Some(archive) = &self.archive {
+            self.window.take_finished().into_iter().for_each(|finished| archive.send(finished));
         }
     }
 
