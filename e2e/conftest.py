@@ -17,6 +17,13 @@ def pytest_sessionstart(session):
         pytest.exit(f"{servers.binary()} does not exist: run cargo build, or set HEADWATER_BIN", returncode=69)
 
 
+def pytest_collection_modifyitems(items):
+    # The tools' own tests start no server.
+    for item in items:
+        if item.path.parent.name != "tests" and item.path.parent.name != "clients":
+            item.add_marker(pytest.mark.light)
+
+
 @pytest.fixture(scope="module")
 def server():
     """A server with its own data folder and database, shared by the tests of a module."""

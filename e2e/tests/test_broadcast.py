@@ -1,6 +1,7 @@
 """Every publisher, judged by everybody: publish, follow all renditions, end, and look at what came."""
 
 import statistics
+from contextlib import ExitStack
 
 import pytest
 
@@ -32,9 +33,9 @@ PROCESSES = {
 }
 
 
-def record(channel, publisher):
+def record(channel, publisher, watcher=None):
     """Watches until enough is there, ends the publisher, and returns the ended recording."""
-    watcher = Watcher(channel.playlist).start()
+    watcher = watcher or Watcher(channel.playlist).start()
     until(lambda: publisher.check_running() and watcher.progress() >= SEGMENTS, RUN_S,
           f"{SEGMENTS} segments of each rendition")
     publisher.stop()
@@ -55,15 +56,21 @@ def check_latency(recording, early=PICTURE_S):
     assert -early < middle < LATENCY_S
 
 
-@pytest.mark.parametrize("name", PROCESSES)
-def test_a_broadcast_of_a_publisher_satisfies_every_judge(server, channel, name, tmp_path):
-    with PROCESSES[name](server.whip, channel.key) as publisher:
-        recording = record(channel, publisher)
-    judge(recording, tmp_path)
-    check_ladder(recording)
-    check_latency(recording, FFMPEG_LATE_S if name.startswith("ffmpeg") else PICTURE_S)
-    channel.wait_state("ended")
-    until(lambda: not server.workers(), END_S, "the transcode worker is gone")
+@pytest.mark.parametrize("names", [("headwater-publish", "aiortc"), ("ffmpeg-passive", "ffmpeg-active")], ids="+".join)
+def test_broadcasts_of_two_publishers_at_once_satisfy_every_judge(server, names, tmp_path):
+    live = []
+    with ExitStack() as stack:
+        for name in names:
+            channel = server.new_channel()
+            publisher = stack.enter_context(PROCESSES[name](server.whip, channel.key))
+            live.append((channel, publisher, Watcher(channel.playlist).start()))
+        recordings = [record(*one) for one in live]
+    for name, recording, (channel, *_) in zip(names, recordings, live):
+        judge(recording, tmp_path)
+        check_ladder(recording)
+        check_latency(recording, FFMPEG_LATE_S if name.startswith("ffmpeg") else PICTURE_S)
+        channel.wait_state("ended")
+    until(lambda: not server.workers(), END_S, "the transcode workers are gone")
 
 
 def test_a_broadcast_on_a_current_thread_runtime_satisfies_every_judge(tmp_path):

@@ -3,10 +3,14 @@
 import re
 from urllib.parse import urlencode
 
+import pytest
+
 import publishers
 from checker import media, updates
 from checker.updates import lines_of_segments
 from support import web
+
+pytestmark = pytest.mark.light
 
 # Half a minute of list; updates begin once more than the skip boundary of six seconds is listed.
 REVISIONS = 60

@@ -5,8 +5,11 @@ import re
 import subprocess
 
 import pytest
+
 from support import certificate, web
 from support.server import ROOT, Server
+
+pytestmark = pytest.mark.light
 
 DASHBOARD = ROOT / "configs/grafana/headwater.json"
 PROMETHEUS = ROOT / "configs/prometheus"

@@ -3,7 +3,11 @@
 import gzip
 import re
 
+import pytest
+
 from support import web
+
+pytestmark = pytest.mark.light
 
 
 def script_of(server):

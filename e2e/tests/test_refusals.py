@@ -9,6 +9,8 @@ import publishers
 from support import web
 from support.waiting import until
 
+pytestmark = pytest.mark.light
+
 SDP = {"Content-Type": "application/sdp"}
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from support import web
 
+pytestmark = pytest.mark.light
+
 # Limits of the server, in seconds; an end is waited for five times as long, as the machine may be busy.
 HEADER_S = 10
 BODY_S = 10

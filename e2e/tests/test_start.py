@@ -9,6 +9,8 @@ import pytest
 
 from support.server import Server, data_folder, run
 
+pytestmark = pytest.mark.light
+
 USAGE, UNAVAILABLE = 64, 69
 FREE = ["--listen", "127.0.0.1:0", "--media-listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]
 QUIET = {"HEADWATER_LOG__FILTER": "off"}

@@ -11,6 +11,8 @@ from support import browser, web
 from support.studio import look
 from support.waiting import until
 
+pytestmark = pytest.mark.light
+
 SIZE = (1280, 720)
 # One is made every 5 s; five times that on a busy machine.
 NEXT_S = 25

@@ -8,6 +8,8 @@ from support import browser, certificate, web
 from support.server import Server, run
 from support.waiting import until
 
+pytestmark = pytest.mark.light
+
 RELOAD_S = 20
 
 

@@ -13,6 +13,8 @@ from support import browser, web
 from support.server import Server
 from support.waiting import until
 
+pytestmark = pytest.mark.light
+
 SDP = {"Content-Type": "application/sdp"}
 CONNECT_S = 30
 

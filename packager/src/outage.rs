@@ -3,11 +3,12 @@
 //!
 //! Knows no clock and no playlist: it is told what came, and what time it is.
 
+use packager_transcode::wire::SLATE_AFTER;
 use schema::{AccessUnit, MediaTime, TrackKind};
 
-/// Nothing came for so long: an outage. What is shorter is a hiccup, over before a viewer could be told; and as none
-/// is shorter, a playlist lists no more of them than it has seconds.
-pub const OUTAGE_MIN: MediaTime = MediaTime::SECOND;
+/// Nothing came for so long: an outage, and the slate is shown. What is shorter is a hiccup, or a shared screen on which
+/// nothing moves; and as none is shorter, a playlist lists few of them.
+pub const OUTAGE_MIN: MediaTime = SLATE_AFTER;
 /// The length of a unit that does not say its own, where nothing else is known.
 const UNIT_UNSAID: MediaTime = MediaTime(MediaTime::PER_SECOND / 50);
 
@@ -90,30 +91,30 @@ mod tests {
     fn an_outage_begins_where_the_last_picture_ended_and_ends_with_the_next() {
         let mut outages = Outages::new(MediaTime::ZERO, Some(FRAME));
         assert_eq!(outages.came(&unit(Codec::H264, 1_000)), None);
-        assert_eq!(outages.is(millis(2_039), millis(2_039)), None, "shorter than a second");
+        assert_eq!(outages.is(millis(4_039), millis(4_039)), None, "shorter than three seconds");
         let begun = Outage { number: 0, start: millis(1_040), end: None };
-        assert_eq!(outages.is(millis(2_040), millis(9_000)), Some(begun));
-        assert_eq!(outages.is(millis(3_000), millis(3_000)), None, "told once");
-        assert_eq!(outages.came(&unit(Codec::Opus, 4_000)), None, "pictures are missing still");
-        assert_eq!(outages.came(&unit(Codec::H264, 5_000)), Some(Outage { end: Some(millis(5_000)), ..begun }));
-        let next = Outage { number: 1, start: millis(5_040), end: None };
-        assert_eq!(outages.is(millis(7_000), MediaTime::ZERO), Some(next));
+        assert_eq!(outages.is(millis(4_040), millis(9_000)), Some(begun));
+        assert_eq!(outages.is(millis(5_000), millis(5_000)), None, "told once");
+        assert_eq!(outages.came(&unit(Codec::Opus, 5_000)), None, "pictures are missing still");
+        assert_eq!(outages.came(&unit(Codec::H264, 6_000)), Some(Outage { end: Some(millis(6_000)), ..begun }));
+        let next = Outage { number: 1, start: millis(6_040), end: None };
+        assert_eq!(outages.is(millis(9_040), MediaTime::ZERO), Some(next));
     }
 
     #[test]
     fn sound_alone_has_outages_of_its_own_and_a_resumed_broadcast_begins_with_one() {
         let mut outages = Outages::new(millis(60_000), None);
         let begun = Outage { number: 0, start: millis(60_000), end: None };
-        assert_eq!(outages.is(MediaTime::ZERO, millis(61_000)), Some(begun));
-        assert_eq!(outages.came(&unit(Codec::Opus, 61_500)), Some(Outage { end: Some(millis(61_500)), ..begun }));
-        assert_eq!(outages.is(MediaTime::ZERO, millis(62_519)), None);
-        assert_eq!(outages.is(MediaTime::ZERO, millis(62_520)).map(|next| next.start), Some(millis(61_520)));
+        assert_eq!(outages.is(MediaTime::ZERO, millis(63_000)), Some(begun));
+        assert_eq!(outages.came(&unit(Codec::Opus, 63_500)), Some(Outage { end: Some(millis(63_500)), ..begun }));
+        assert_eq!(outages.is(MediaTime::ZERO, millis(66_519)), None);
+        assert_eq!(outages.is(MediaTime::ZERO, millis(66_520)).map(|next| next.start), Some(millis(63_520)));
     }
 
     #[test]
     fn a_publisher_that_goes_on_with_earlier_times_ends_it_where_it_began() {
         let mut outages = Outages::new(millis(5_000), Some(FRAME));
-        let begun = outages.is(millis(6_000), millis(6_000)).unwrap();
+        let begun = outages.is(millis(8_000), millis(8_000)).unwrap();
         assert_eq!(outages.came(&unit(Codec::Vp8, 4_000)), Some(Outage { end: Some(millis(5_000)), ..begun }));
     }
 }

@@ -50,6 +50,13 @@ async fn each_resource_has_its_type_and_lifetime() {
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         assert_eq!(header(&response, "content-type"), media_type, "{path}");
         assert_eq!(header(&response, "cache-control"), lifetime, "{path}");
+        let urgency = match media_type {
+            "audio/mp4" => Some("u=2"),
+            "video/mp4" => Some("u=3"),
+            "application/json" => None,
+            _ => Some("u=1"),
+        };
+        assert_eq!(response.headers().get("priority").map(|value| value.to_str().unwrap()), urgency, "{path}");
         let length: usize = header(&response, "content-length").parse().unwrap();
         assert_eq!(body(response).await.len(), length, "{path}");
     }

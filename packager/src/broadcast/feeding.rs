@@ -22,7 +22,7 @@ use crate::outage::{Outage, Outages};
 /// How often the transcoder is told the time.
 const TICK: Duration = Duration::from_millis(50);
 /// So many words of outages are kept for the other task, which looks at each word of the transcoder; none is shorter
-/// than a second, and a transcoder that says nothing for five is replaced.
+/// than three seconds, and a transcoder that says nothing for five is replaced.
 const OUTAGES_TOLD: usize = 16;
 
 /// The publishers, and what is known of them; handed from transcoder to transcoder.

@@ -104,6 +104,37 @@ fn every_codec_becomes_the_same_ladder_with_no_picture_late() {
 }
 
 #[test]
+fn a_source_of_odd_size_becomes_the_same_ladder() {
+    for codec in CODECS {
+        for (width, height) in [(321, 181), (1, 1), (333, 64)] {
+            if codec == Codec::Av1 && width == 1 {
+                continue; // libaom codes nothing so small
+            }
+            let mut encoder = open(codec, width, height);
+            let coded = |slot: i64| {
+                let mut picture = frame::Video::new(ffmpeg::format::Pixel::YUV420P, width, height);
+                (0..3).for_each(|plane| picture.data_mut(plane).fill(if plane == 0 { 150 } else { 128 }));
+                let pts = FrameRate::THIRTY.time_of(slot);
+                picture.set_pts(Some(pts.0));
+                picture.set_kind(if slot == 0 { picture::Type::I } else { picture::Type::None });
+                encoder.send_frame(&picture).unwrap();
+                let mut packet = ffmpeg::Packet::empty();
+                encoder.receive_packet(&mut packet).unwrap();
+                let data = Bytes::copy_from_slice(packet.data().unwrap());
+                AccessUnit { codec, pts, dts: pts, duration: None, random_access: slot == 0, data }
+            };
+            let messages = transcode(plan(FrameRate::THIRTY), (0..10).map(coded).collect::<Vec<_>>());
+            assert_eq!(sizes(&messages), [(width, height)], "{codec:?}");
+            let units = rendition(&messages, 0);
+            assert_on_grid(&units, FrameRate::THIRTY, 0);
+            let pictures = pictures(&units);
+            assert_eq!(pictures.len(), 10, "{codec:?}");
+            assert!(pictures.iter().all(|picture| picture.1 == (320, 180) && picture.2 > 20), "{codec:?} {pictures:?}");
+        }
+    }
+}
+
+#[test]
 fn a_picture_comes_out_of_the_decoder_for_each_that_goes_in() {
     for codec in CODECS {
         let mut units = coded(codec, (320, 180), MediaTime::from_millis(300));

@@ -75,11 +75,7 @@ fn another_source_rate_is_brought_to_the_grid() {
         let units = rendition(&messages, 0);
         assert_on_grid(&units, FrameRate::THIRTY, 0);
         assert!((73..=76).contains(&units.len()), "{}", units.len());
-        let statistics = messages.iter().rev().find_map(|message| match message {
-            Output::Statistics(statistics) => Some(*statistics),
-            _ => None,
-        });
-        let statistics = statistics.unwrap();
+        let statistics = statistics(&messages);
         assert_eq!(
             (statistics.pictures_repeated > 25, statistics.pictures_skipped > 25),
             (repeated, skipped),
@@ -87,6 +83,76 @@ fn another_source_rate_is_brought_to_the_grid() {
         );
         assert!(statistics.pictures_decoded > 0 && statistics.pictures_encoded > 0 && statistics.busy_us > 0);
     }
+}
+
+fn statistics(messages: &[Output]) -> wire::Statistics {
+    let last = |message: &Output| match message {
+        Output::Statistics(statistics) => Some(*statistics),
+        _ => None,
+    };
+    messages.iter().rev().find_map(last).unwrap()
+}
+
+#[test]
+fn every_usual_rate_has_a_grid_on_which_each_picture_has_its_place() {
+    for (numerator, denominator) in [(24_000, 1_001), (25, 1), (30_000, 1_001), (50, 1), (60_000, 1_001), (60, 1)] {
+        let rate = FrameRate::new(numerator, denominator);
+        let units = feed(pattern(160, 90, rate), MediaTime::from_millis(2_100));
+        let pictures = units.iter().filter(|unit| unit.codec == Codec::H264).count();
+        let messages = transcode(plan(rate), units);
+        let large = rendition(&messages, 0);
+        assert_on_grid(&large, rate, 0);
+        assert_eq!(large.len(), pictures, "{rate:?}");
+        let first_of =
+            |second: i64| (0..).map(|slot| rate.time_of(slot)).find(|at| at.0 >= second * MediaTime::PER_SECOND);
+        assert_eq!(keys(&large), [0, 1, 2].map(|second| first_of(second).unwrap()), "{rate:?}");
+        let statistics = statistics(&messages);
+        assert_eq!((statistics.pictures_repeated, statistics.pictures_skipped), (0, 0), "{rate:?}");
+    }
+}
+
+#[test]
+fn a_picture_a_second_is_held_in_between_and_is_no_outage() {
+    let slides = feed(pattern(320, 180, FrameRate::new(1, 1)), MediaTime::from_millis(6_500));
+    let mut inputs: Vec<(MediaTime, Input)> = slides.into_iter().map(|unit| (unit.pts, Input::Unit(unit))).collect();
+    inputs.extend((1..=130).map(|tick| {
+        let now = MediaTime::from_millis(tick * 50);
+        (now, Input::Clock { video: now, audio: now })
+    }));
+    inputs.sort_by_key(|(at, _)| *at);
+    let (messages, result) = support::run_inputs(plan(FrameRate::THIRTY), inputs.into_iter().map(|(_, input)| input));
+    result.unwrap();
+    let large = rendition(&messages, 0);
+    assert_on_grid(&large, FrameRate::THIRTY, 0);
+    assert!((185..=196).contains(&large.len()), "{}", large.len());
+    assert_eq!(statistics(&messages).pictures_slate, 0);
+    let white = |picture: &&(MediaTime, (u32, u32), u64)| picture.2 > 220;
+    let shown = pictures(&large);
+    let flashes = shown.iter().filter(white).count();
+    assert!(flashes * 10 > shown.len() * 9, "each of its pictures is a flash, and is held: {flashes}");
+}
+
+#[test]
+fn a_variable_frame_rate_is_brought_to_the_grid_in_order_and_in_time() {
+    let intervals = [12, 70, 33, 20, 100, 8, 45, 33, 61, 17];
+    let mut at = 0;
+    let mut units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::from_millis(2_000));
+    units.retain(|unit| unit.codec == Codec::H264);
+    for (unit, interval) in units.iter_mut().zip(intervals.into_iter().cycle()) {
+        (unit.pts, unit.dts) = (MediaTime::from_millis(at), MediaTime::from_millis(at));
+        at += interval;
+    }
+    let whites = |units: &[AccessUnit], offset: usize| units[offset].pts;
+    let second_flash = whites(&units, 30);
+    let last = units.last().unwrap().pts;
+    let messages = transcode(plan(FrameRate::THIRTY), units);
+    let large = rendition(&messages, 0);
+    assert_on_grid(&large, FrameRate::THIRTY, 0);
+    let end = large.last().unwrap().pts;
+    assert!((end - last).abs() <= FrameRate::THIRTY.frame(), "{end:?} against {last:?}");
+    let white = |picture: &&(MediaTime, (u32, u32), u64)| picture.2 > 220;
+    let flashes: Vec<MediaTime> = pictures(&large).iter().filter(white).map(|picture| picture.0).collect();
+    assert!(flashes.iter().any(|flash| (*flash - second_flash).abs() <= FrameRate::THIRTY.frame()), "{flashes:?}");
 }
 
 #[test]
@@ -120,7 +186,23 @@ fn audio_is_gapless_from_the_start_whatever_is_missing_or_late() {
 
 #[test]
 fn flash_and_beep_stay_together() {
-    let units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::from_millis(3_500));
+    flashes_and_beeps(feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::from_millis(3_500)));
+}
+
+#[test]
+fn they_stay_together_where_the_publisher_sends_next_to_nothing_during_silence() {
+    let mut units = feed(pattern(320, 180, FrameRate::THIRTY), MediaTime::from_millis(3_500));
+    let before = units.len();
+    // Opus in its discontinuous mode: one unit in 400 ms while nothing is heard.
+    units.retain(|unit| {
+        let millis = unit.pts.to_millis() % 1_000;
+        unit.codec == Codec::H264 || !(120..940).contains(&millis) || (millis / 20) % 20 == 0
+    });
+    assert!(before - units.len() > 100);
+    flashes_and_beeps(units);
+}
+
+fn flashes_and_beeps(units: Vec<AccessUnit>) {
     let messages = transcode(plan(FrameRate::THIRTY), units);
     let (start, samples) = samples(&rendition(&messages, AUDIO));
     for number in [0, 1] {
