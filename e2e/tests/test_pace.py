@@ -86,7 +86,7 @@ def test_quality_is_given_up_while_a_worker_is_too_slow_and_taken_back(tmp_path)
             assert server.metric("headwater_transcoder_paces_total", direction="up") > 0
             assert [process.id for process in server.workers()] == [worker.id], "it is the same worker"
             recording = finish(watcher, publisher)
-    breaks = {rendition.name: sum(segment.discontinuity for segment in union(recording, rendition).segments)
+    breaks = {rendition.name: sum(segment.discontinuity for segment in union(recording, rendition).playlist.segments)
               for rendition in recording.renditions}
     assert len(breaks) == 4 and min(breaks.values()) >= 2 and len(set(breaks.values())) == 1, breaks
     judge(recording, tmp_path, TOLERATED)
