@@ -27,12 +27,18 @@ FAULTY_NETWORK = {"H-020", "H-064"}
 def judge(recording, folder, tolerated=frozenset()):
     """Fails with everything that anybody finds wrong with the recording, but for findings of the rules that are
     `tolerated`. Files go to `folder`."""
+    problems = found(recording, folder, tolerated)
+    assert not problems, _list(problems)
+
+
+def found(recording, folder, tolerated=frozenset()):
+    """What `judge` fails with."""
     problems = list(recording.errors)
     problems += [str(finding) for finding in check(recording) if finding.rule not in tolerated]
     problems += parse_with_m3u8(recording)
     problems += parse_with_hls_parser(recording)
     problems += decode_all(recording, folder)
-    assert not problems, _list(problems)
+    return problems
 
 
 def _list(problems):

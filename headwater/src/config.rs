@@ -9,18 +9,19 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use http::HeaderValue;
-use packager_transcode::encoder;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
 
 mod dvr;
 mod media;
+mod transcode;
 
 use crate::http::proxies::Network;
 use crate::http::tls::Files;
 pub(crate) use dvr::Dvr;
 pub(crate) use media::Media;
+pub(crate) use transcode::{Transcode, TranscodeMode};
 
 /// The whole configuration. Each key may stand in the TOML file as `[section] key = value`, or in
 /// the environment as `HEADWATER_SECTION__KEY`.
@@ -131,42 +132,6 @@ impl std::fmt::Debug for Database {
     }
 }
 
-/// Where the transcoder runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum TranscodeMode {
-    /// In a worker process of the same binary, one per broadcast.
-    Process,
-    /// On threads of this process: a codec crash then ends everything.
-    InProcess,
-}
-
-/// FFmpeg.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Transcode {
-    /// Where the transcoder runs.
-    pub(crate) mode: TranscodeMode,
-    /// The video encoder's row in the candidates table.
-    pub(crate) encoder: String,
-    /// The video encoder's speed preset.
-    pub(crate) preset: String,
-    /// The cores that transcoding may use; unset means all that this process has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cores: Option<f64>,
-    /// A new broadcast is refused that would take more of them than so many percent; 0 means none ever is.
-    pub(crate) load_max_percent: u32,
-}
-
-impl Transcode {
-    /// What all broadcasts may take together, in cores; `None`: anything.
-    pub(crate) fn cores_max(&self) -> Option<f64> {
-        let all = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let cores = self.cores.unwrap_or_else(|| u32::try_from(all()).map_or(1.0, f64::from));
-        (self.load_max_percent > 0).then(|| cores * f64::from(self.load_max_percent) / 100.0)
-    }
-}
-
 /// This node.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -244,13 +209,7 @@ impl Default for Config {
             media: Media::default(),
             ops: Ops { listen: None },
             database: Database { url: None, direct_url: None, pooled: false, bin_dir: None, connections_max: 16 },
-            transcode: Transcode {
-                mode: TranscodeMode::Process,
-                encoder: "libx264".to_owned(),
-                preset: "veryfast".to_owned(),
-                cores: None,
-                load_max_percent: 90,
-            },
+            transcode: Transcode::default(),
             node: Node { name: "node-1".to_owned() },
             dvr: Dvr::default(),
             limits: Limits { sessions_max: 100, connections_max: 50_000, connections_per_address: 1_000 },
@@ -304,15 +263,7 @@ impl Config {
     /// Rules beyond types.
     fn check(&self) -> Result<(), String> {
         let refuse = |key: &str, reason: &str| Err(format!("config: {key}: {reason}"));
-        if !encoder::candidates().iter().any(|known| known.name() == self.transcode.encoder) {
-            return refuse("transcode.encoder", "is not in the table of encoders");
-        }
-        if self.transcode.cores.is_some_and(|cores| !(0.1..=1024.0).contains(&cores)) {
-            return refuse("transcode.cores", "must be 0.1 to 1024");
-        }
-        if !matches!(self.transcode.load_max_percent, 0 | 10..=1000) {
-            return refuse("transcode.load_max_percent", "must be 0 (no limit) or 10 to 1000");
-        }
+        self.transcode.check().map_err(|(key, reason)| format!("config: transcode.{key}: {reason}"))?;
         if self.node.name.is_empty() || self.node.name.len() > 64 {
             return refuse("node.name", "must have 1 to 64 characters");
         }
