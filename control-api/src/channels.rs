@@ -45,6 +45,8 @@ pub struct Channel {
     pub grace_s: i32,
     /// `replace` or `refuse`.
     pub second_publisher: String,
+    /// Whether a source that fits is passed through as the top rung.
+    pub passthrough: bool,
     /// Whether it has a slate of its own.
     pub slate: bool,
     /// The size of its last source.
@@ -133,6 +135,7 @@ struct ChannelRow {
     ladder: Option<Jsonb<Ladder>>,
     grace_s: i32,
     second_publisher: String,
+    passthrough: bool,
     slate: bool,
     last_width: Option<i32>,
     last_height: Option<i32>,
@@ -150,6 +153,7 @@ impl From<ChannelRow> for Channel {
             ladder: row.ladder.map(|ladder| ladder.0),
             grace_s: row.grace_s,
             second_publisher: row.second_publisher,
+            passthrough: row.passthrough,
             slate: row.slate,
             last_size: size(row.last_width, row.last_height),
             created_at: row.created_at,
@@ -217,7 +221,7 @@ macro_rules! returning_channel {
     ($statement:literal) => {
         concat!(
             $statement,
-            " returning name, title, profile, frame_rate, ladder, grace_s, second_publisher, \
+            " returning name, title, profile, frame_rate, ladder, grace_s, second_publisher, passthrough, \
              slate is not null as slate, last_width, last_height, created_at, updated_at"
         )
     };
@@ -273,8 +277,8 @@ pub(crate) async fn create(
     let wished = Settings::take(&mut fields)?;
     fields.finish()?;
     let sql = returning_channel!(
-        "insert into channels (id, name, title, profile, frame_rate, ladder, grace_s, second_publisher) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (name) where deleted_at is null do nothing"
+        "insert into channels (id, name, title, profile, frame_rate, ladder, grace_s, second_publisher, passthrough) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (name) where deleted_at is null do nothing"
     );
     let mut work = api.begin().await?;
     let row: Option<ChannelRow> = sql::query_as(sql)
@@ -286,6 +290,7 @@ pub(crate) async fn create(
         .bind(wished.ladder.value().map(Jsonb))
         .bind(wished.grace_s.unwrap_or(PublishGrant::GRACE_S_USUAL.cast_signed()))
         .bind(wished.second_publisher.unwrap_or_default().as_str())
+        .bind(wished.passthrough.unwrap_or(true))
         .fetch_optional(&mut *work)
         .await?;
     work.commit().await?;
@@ -308,6 +313,7 @@ pub(crate) async fn update(
         "update channels set title = coalesce($2, title), profile = coalesce($3, profile), \
          frame_rate = case when $4 then $5 else frame_rate end, ladder = case when $6 then $7 else ladder end, \
          grace_s = coalesce($8, grace_s), second_publisher = coalesce($9, second_publisher), \
+         passthrough = coalesce($10, passthrough), \
          updated_at = now() where name = $1 and deleted_at is null"
     );
     let mut work = api.begin().await?;
@@ -321,6 +327,7 @@ pub(crate) async fn update(
         .bind(wished.ladder.value().map(Jsonb))
         .bind(wished.grace_s)
         .bind(wished.second_publisher.map(SecondPublisher::as_str))
+        .bind(wished.passthrough)
         .fetch_optional(&mut *work)
         .await?;
     work.commit().await?;

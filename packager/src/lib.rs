@@ -1,7 +1,7 @@
 //! Turns a feed into a live window: ladder, transcode, segment, CMAF part, playlist.
 //!
 //! The pure modules ([`timing`], [`frame_rate`], [`ladder`], [`sps`], [`annexb`], [`picture_size`], [`codecs`],
-//! [`schedule`], [`segment`], [`fmp4`], [`playlist`]) read no clock, spawn nothing and lock nothing;
+//! [`passthrough`], [`schedule`], [`segment`], [`fmp4`], [`playlist`]) read no clock, spawn nothing and lock nothing;
 //! [`broadcast`] owns the tasks, [`live`] is what readers see.
 
 pub mod annexb;
@@ -12,6 +12,7 @@ pub mod frame_rate;
 pub mod ladder;
 pub mod live;
 pub mod metrics;
+pub mod passthrough;
 pub mod picture_size;
 pub mod playlist;
 pub mod schedule;

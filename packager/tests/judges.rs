@@ -113,6 +113,7 @@ fn packaged(rate: FrameRate, video: &[Bytes], audio: &[Bytes], specific: Vec<u8>
         status: watch::channel(Status::default()).0,
         metrics: BroadcastMetrics::register(&Registry::new()).unwrap(),
         keyframe: Arc::new(Notify::new()),
+        top_codecs: Arc::default(),
     };
     let mut publisher = Publisher::new(subject, renditions, timing, outlets);
     let live = Arc::clone(publisher.live());

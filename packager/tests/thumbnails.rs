@@ -37,6 +37,7 @@ fn publisher(tracks: Tracks) -> (Publisher, BroadcastMetrics) {
         status: watch::channel(Status::default()).0,
         metrics: metrics.clone(),
         keyframe: Arc::default(),
+        top_codecs: Arc::default(),
     };
     (Publisher::new(subject, renditions, timing, outlets), metrics)
 }

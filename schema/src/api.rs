@@ -82,6 +82,9 @@ pub struct PublishGrant {
     /// What a second publisher does who comes while the first one is on.
     #[serde(default)]
     pub second_publisher: SecondPublisher,
+    /// Whether a source that fits is passed through as the top rung.
+    #[serde(default = "usual_passthrough")]
+    pub passthrough: bool,
     /// What the key is for.
     #[serde(default)]
     pub role: KeyRole,
@@ -95,6 +98,10 @@ impl PublishGrant {
     pub const GRACE_S_USUAL: u32 = 60;
     /// The longest grace, in seconds.
     pub const GRACE_S_MAX: u32 = 600;
+}
+
+fn usual_passthrough() -> bool {
+    true
 }
 
 fn usual_grace_s() -> u32 {
@@ -308,6 +315,7 @@ mod tests {
             last_size: None,
             grace_s: 5,
             second_publisher: SecondPublisher::Refuse,
+            passthrough: false,
             role: KeyRole::Backup,
             slate: Some(Slate { content_type: "image/png".to_owned(), data: Bytes::from_static(b"\x89PNG") }),
         }
@@ -324,11 +332,11 @@ mod tests {
     #[test]
     fn a_grant_of_an_older_control_plane_has_the_usual_settings() {
         let mut sent = serde_json::to_value(grant()).unwrap();
-        for new in ["grace_s", "second_publisher", "role", "slate"] {
+        for new in ["grace_s", "second_publisher", "passthrough", "role", "slate"] {
             sent.as_object_mut().unwrap().remove(new).unwrap();
         }
         let read: PublishGrant = serde_json::from_value(sent).unwrap();
-        assert_eq!((read.grace_s, read.slate), (60, None));
+        assert_eq!((read.grace_s, read.slate, read.passthrough), (60, None, true));
         assert_eq!((read.second_publisher, read.role), (SecondPublisher::Replace, KeyRole::Primary));
     }
 

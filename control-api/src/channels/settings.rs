@@ -22,6 +22,7 @@ pub(super) struct Settings {
     pub(super) ladder: Patch<Ladder>,
     pub(super) grace_s: Option<i32>,
     pub(super) second_publisher: Option<SecondPublisher>,
+    pub(super) passthrough: Option<bool>,
 }
 
 impl Settings {
@@ -52,6 +53,7 @@ impl Settings {
             ladder,
             grace_s: grace_s.map(u32::cast_signed),
             second_publisher: defaulted(fields, "second_publisher", SecondPublisher::default())?,
+            passthrough: defaulted(fields, "passthrough", true)?,
         })
     }
 }

@@ -28,6 +28,20 @@ async fn a_channel_without_title_or_profile_gets_its_name_and_low_latency() {
     assert_eq!(made.body["profile"], "low");
     assert_eq!(made.body["ladder"], Value::Null);
     assert_eq!((&made.body["grace_s"], &made.body["second_publisher"]), (&json!(60), &json!("replace")));
+    assert_eq!(made.body["passthrough"], true);
+}
+
+#[tokio::test]
+async fn passthrough_is_turned_off_and_on_again() {
+    let plane = Plane::start().await;
+    let made = plane.admin("POST", CHANNELS, json!({ "name": "talk", "passthrough": false })).await;
+    assert_eq!(made.body["passthrough"], false);
+    for (change, expected) in
+        [(json!({}), false), (json!({ "passthrough": null }), true), (json!({ "passthrough": false }), false)]
+    {
+        let set = plane.admin("PATCH", "/api/v1/channels/talk", change).await;
+        assert_eq!(set.body["passthrough"], expected, "{set:?}");
+    }
 }
 
 #[tokio::test]
@@ -146,6 +160,8 @@ async fn every_bad_field_is_named() {
         ("second_publisher", json!("Refuse")),
         ("second_publisher", json!("")),
         ("second_publisher", json!(1)),
+        ("passthrough", json!("yes")),
+        ("passthrough", json!(1)),
         ("ladder", json!([])),
         ("ladder", ladder(vec![])),
         ("ladder", ladder(vec![rung(720, 1_000_000); 9])),

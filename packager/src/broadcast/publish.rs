@@ -65,6 +65,8 @@ pub struct Outlets {
     pub metrics: BroadcastMetrics,
     /// Told when the decoder needs a keyframe.
     pub keyframe: Arc<Notify>,
+    /// Set to the codec string of the first rendition as soon as it is known; it stands in the multivariant playlist.
+    pub top_codecs: Arc<OnceLock<String>>,
 }
 
 /// What a transcoder's word means for the task that listens to it.
@@ -93,6 +95,7 @@ pub struct Publisher {
     status: watch::Sender<Status>,
     metrics: BroadcastMetrics,
     keyframe: Arc<Notify>,
+    top_codecs: Arc<OnceLock<String>>,
     statistics: Statistics,
     epoch: u64,
     /// Where the last turn was, or the beginning.
@@ -129,6 +132,7 @@ impl Publisher {
             status: outlets.status,
             metrics: outlets.metrics,
             keyframe: outlets.keyframe,
+            top_codecs: outlets.top_codecs,
             statistics: Statistics::default(),
             epoch,
             last_turn,

@@ -16,17 +16,20 @@ impl Backend for Libx264 {
         Codec::H264
     }
 
-    /// x264 itself picks the lowest level that fits size, frame rate and bit rate, writes VUI timing
+    /// x264 itself picks the lowest level that fits size, frame rate and bit rate where none is asked for, writes VUI timing
     /// from the frame rate, and repeats the parameter sets as long as nobody asks for a global header.
     fn options(&self, target: &Target<'_>) -> Vec<(&'static str, String)> {
-        vec![
+        let coding = target.video.coding;
+        let mut options = vec![
             ("preset", target.preset.to_owned()),
             ("tune", "zerolatency".to_owned()),
-            ("profile", target.profile.to_owned()),
+            ("profile", coding.profile.as_str().to_owned()),
             ("bf", "0".to_owned()),
             ("sc_threshold", "0".to_owned()),
             ("forced-idr", "1".to_owned()),
             ("x264-params", "keyint=infinite:open-gop=0".to_owned()),
-        ]
+        ];
+        options.extend(coding.level.map(|level| ("level", level.to_string())));
+        options
     }
 }

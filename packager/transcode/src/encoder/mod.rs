@@ -44,8 +44,6 @@ pub struct Target<'a> {
     pub frame_rate: FrameRate,
     /// The speed preset, in the encoder's own words.
     pub preset: &'a str,
-    /// The profile, in the encoder's own words.
-    pub profile: &'a str,
 }
 
 /// One encoder of the table.
@@ -171,6 +169,7 @@ fn rational(rate: FrameRate) -> Result<ffmpeg::Rational, ffmpeg::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Coding;
 
     fn video() -> VideoPlan {
         VideoPlan {
@@ -181,11 +180,12 @@ mod tests {
             bitrate_max: 400_000,
             buffer_ms: 1000,
             threads: 1,
+            coding: Coding::default(),
         }
     }
 
     fn try_open(name: &str, video: &VideoPlan) -> Result<(), OpenError> {
-        let target = Target { video, frame_rate: FrameRate::THIRTY, preset: "veryfast", profile: "high" };
+        let target = Target { video, frame_rate: FrameRate::THIRTY, preset: "veryfast" };
         open(name, &target).map(drop)
     }
 

@@ -79,7 +79,12 @@ impl Message for Input {
         match self {
             Self::Unit(unit) => Some(&unit.data),
             Self::Slate { data } => Some(data),
-            Self::Start(_) | Self::Switch | Self::Clock { .. } | Self::Finish => None,
+            Self::Start(_)
+            | Self::Switch
+            | Self::Clock { .. }
+            | Self::Pass { .. }
+            | Self::Encode { .. }
+            | Self::Finish => None,
         }
     }
 
@@ -87,7 +92,12 @@ impl Message for Input {
         match self {
             Self::Unit(unit) => Some(&mut unit.data),
             Self::Slate { data } => Some(data),
-            Self::Start(_) | Self::Switch | Self::Clock { .. } | Self::Finish => None,
+            Self::Start(_)
+            | Self::Switch
+            | Self::Clock { .. }
+            | Self::Pass { .. }
+            | Self::Encode { .. }
+            | Self::Finish => None,
         }
     }
 }

@@ -7,7 +7,6 @@
 
 mod audio;
 mod decoder;
-mod grid;
 mod outlet;
 mod rendition;
 mod scale;
@@ -171,6 +170,8 @@ fn feed(input: &mut impl Read, stage: &mut Stage<'_>) -> Result<(), WorkerError>
             Some(Input::Slate { data }) => stage.slate(data),
             Some(Input::Switch) => stage.switch()?,
             Some(Input::Clock { video, audio }) => stage.clock(video, audio)?,
+            Some(Input::Pass { at }) => stage.pass(at)?,
+            Some(Input::Encode { at }) => stage.encode(at)?,
             Some(Input::Start(_)) => return Err(WorkerError::Protocol("a second plan")),
             Some(Input::Finish) | None => return Ok(()),
         }
@@ -220,7 +221,7 @@ impl<'scope> Stage<'scope> {
     fn start_video(&mut self, scope: &'scope Scope<'scope, '_>, plan: &Plan) -> Result<(), WorkerError> {
         let mut encoders = Vec::new();
         for video in &plan.video {
-            let target = Target { video, frame_rate: plan.frame_rate, preset: &plan.preset, profile: "high" };
+            let target = Target { video, frame_rate: plan.frame_rate, preset: &plan.preset };
             let rendition = Rendition {
                 number: video.rendition,
                 frame_rate: plan.frame_rate,
@@ -263,6 +264,14 @@ impl<'scope> Stage<'scope> {
             video.switch();
         }
         self.hear(audio::Job::Switch)
+    }
+
+    fn pass(&mut self, at: MediaTime) -> Result<(), WorkerError> {
+        self.video.as_mut().map_or(Ok(()), |video| video.pass(at))
+    }
+
+    fn encode(&mut self, at: MediaTime) -> Result<(), WorkerError> {
+        self.video.as_mut().map_or(Ok(()), |video| video.encode(at))
     }
 
     /// The output goes on without what is late by now.

@@ -2,16 +2,17 @@
 //!
 //! Pictures with decoding errors are never shown: from one on, everything up to the next keyframe is dropped.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 use bytes::Bytes;
 use ffmpeg_next::frame;
+use schema::ladder::PictureSize;
 use schema::{AccessUnit, MediaTime};
 
 use super::decoder::{Corrupt, Decoder};
-use super::grid::{Grid, Placement};
 use super::outlet::Outlet;
 use super::rendition::{Job, Kind};
 use super::scale::{Scaler, Shape};
@@ -19,10 +20,13 @@ use super::slate::Slate;
 use super::thumbnail::Thumbnails;
 use super::{Counters, WorkerError};
 use crate::ffi;
+use crate::grid::{Grid, Placement};
 use crate::wire::{Output, Plan, SLATE_AFTER, VideoPlan};
 
 /// While no keyframe comes, one is asked for so often.
 const KEYFRAME_WISH_INTERVAL: MediaTime = MediaTime::SECOND;
+/// So many of the newest slots are remembered that must be IDRs; the pictures of all others were handed on long ago.
+const KEYS_MAX: usize = 8;
 
 /// Whether the decoder has what it needs.
 enum Sync {
@@ -39,8 +43,17 @@ pub(super) struct Video<'a> {
     sync: Sync,
     grid: Grid,
     plans: Vec<VideoPlan>,
+    /// How many of the largest renditions are passed through, and not encoded.
+    idle: usize,
+    /// True while the keyframes of the source are where IDRs lie, and not the grid.
+    is_led: bool,
+    /// The newest slots that must be IDRs whatever the grid says.
+    keys: VecDeque<i64>,
     scaler: Option<Scaler>,
-    /// The newest picture of each rendition, to be repeated.
+    /// The source's newest picture, and the size that was told of it.
+    source: Option<frame::Video>,
+    told: Option<PictureSize>,
+    /// The newest picture of each rendition that is encoded, to be repeated.
     newest: Vec<frame::Video>,
     /// When it was shown; `None` before the first.
     shown: Option<MediaTime>,
@@ -65,7 +78,12 @@ impl<'a> Video<'a> {
             sync: Sync::Waiting { asked: None },
             grid: Grid::new(plan.frame_rate, plan.keyframe_interval, plan.start),
             plans: plan.video.clone(),
+            idle: 0,
+            is_led: false,
+            keys: VecDeque::new(),
             scaler: None,
+            source: None,
+            told: None,
             newest: Vec::new(),
             shown: None,
             slate: Slate::default(),
@@ -76,8 +94,31 @@ impl<'a> Video<'a> {
         }
     }
 
+    /// From the slot at `at` on the largest rendition is not encoded; see [`crate::wire::Input::Pass`].
+    pub(super) fn pass(&mut self, at: MediaTime) -> Result<(), WorkerError> {
+        self.fill_up_to(at - MediaTime(1))?;
+        (self.idle, self.is_led) = (1.min(self.plans.len()), true);
+        self.keys.clear();
+        self.scale_anew()
+    }
+
+    /// From the slot at `at` on all renditions are encoded again; see [`crate::wire::Input::Encode`].
+    pub(super) fn encode(&mut self, at: MediaTime) -> Result<(), WorkerError> {
+        self.fill_up_to(at - MediaTime(1))?;
+        self.grid.begin_at(at);
+        (self.idle, self.is_led) = (0, false);
+        self.keys = VecDeque::from([self.grid.next()]);
+        self.scale_anew()
+    }
+
     /// Takes the next coded picture of the feed.
     pub(super) fn unit(&mut self, unit: &AccessUnit) -> Result<(), WorkerError> {
+        if self.is_led && unit.random_access {
+            self.keys.push_back(self.grid.slot_of(unit.pts));
+            if self.keys.len() > KEYS_MAX {
+                self.keys.pop_front();
+            }
+        }
         if matches!(self.sync, Sync::Waiting { .. }) && !unit.random_access {
             self.outlet.discarded("before_keyframe")?;
             return self.ask_for_keyframe(unit.pts);
@@ -170,14 +211,18 @@ impl<'a> Video<'a> {
 
     /// Shows the newest picture once more, or the slate where there is none or it is old.
     fn repeat(&mut self, slot: i64) -> Result<(), WorkerError> {
+        if self.idle == self.plans.len() {
+            return Ok(()); // nobody would see it
+        }
         let time = self.grid.time_of(slot);
         if self.shown.is_some_and(|shown| time - shown < SLATE_AFTER) {
             self.counters.repeated.fetch_add(1, Ordering::Relaxed);
             return self.hand_on(&self.newest, slot);
         }
+        let is_key = self.is_key(slot);
         let slate = self.slate.pictures(&self.plans, &self.outlet)?;
         self.counters.slate.fetch_add(1, Ordering::Relaxed);
-        hand_on(slate, slot, self.grid.is_key(slot), &self.encoders)
+        hand_on(&slate[self.idle..], slot, is_key, &self.encoders[self.idle..])
     }
 
     /// Makes `picture` the newest one of each rendition.
@@ -185,23 +230,37 @@ impl<'a> Video<'a> {
         self.shown = Some(pts);
         let began = Instant::now();
         let shape = Shape::of(picture);
-        let before = self.scaler.as_ref().map(Scaler::shape);
-        if before.map(|before| before.size) != Some(shape.size) {
+        if self.told.replace(shape.size) != Some(shape.size) {
             self.outlet.say(Output::SourceSize { width: shape.size.width, height: shape.size.height })?;
         }
-        if before != Some(shape) {
-            self.scaler = Some(Scaler::new(shape, &self.plans).map_err(WorkerError::Scale)?);
+        let encoded = &self.plans[self.idle..];
+        if !encoded.is_empty() && self.scaler.as_ref().map(Scaler::shape) != Some(shape) {
+            self.scaler = Some(Scaler::new(shape, encoded).map_err(WorkerError::Scale)?);
         }
         if let Some(scaler) = &mut self.scaler {
             self.newest = scaler.scale(picture).map_err(WorkerError::Scale)?;
         }
+        self.source = Some(ffi::share(picture).map_err(WorkerError::Scale)?);
         self.counters.busy(began);
         self.thumbnails.offer(picture);
         Ok(())
     }
 
+    /// Other renditions are encoded now: the newest picture is scaled for these.
+    fn scale_anew(&mut self) -> Result<(), WorkerError> {
+        (self.scaler, self.newest) = (None, Vec::new());
+        match (self.source.take(), self.shown) {
+            (Some(picture), Some(shown)) => self.scale(&picture, shown),
+            _ => Ok(()),
+        }
+    }
+
     fn hand_on(&self, pictures: &[frame::Video], slot: i64) -> Result<(), WorkerError> {
-        hand_on(pictures, slot, self.grid.is_key(slot), &self.encoders)
+        hand_on(pictures, slot, self.is_key(slot), &self.encoders[self.idle..])
+    }
+
+    fn is_key(&self, slot: i64) -> bool {
+        self.keys.contains(&slot) || (!self.is_led && self.grid.is_key(slot))
     }
 }
 
