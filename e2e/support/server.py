@@ -177,10 +177,11 @@ class Server:
         assert answer.status < 300, f"{method} {path}: {answer.status} {answer.body[:300]!r}"
         return answer.json() if answer.body else None
 
-    def new_channel(self, profile="low", ladder=SMALL_LADDER, grace_s=GRACE_S):
+    def new_channel(self, profile="low", ladder=SMALL_LADDER, grace_s=GRACE_S, passthrough=True):
         """A channel of its own for a test, with a key."""
         name = f"e2e-{secrets.token_hex(4)}"
-        self.api("POST", "/channels", {"name": name, "profile": profile, "ladder": ladder, "grace_s": grace_s})
+        self.api("POST", "/channels", {"name": name, "profile": profile, "ladder": ladder, "grace_s": grace_s,
+                                       "passthrough": passthrough})
         key = self.api("POST", f"/channels/{name}/keys", {"label": "e2e"})
         return Channel(self, name, key["key"], key["id"])
 
