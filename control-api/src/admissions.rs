@@ -32,6 +32,7 @@ struct KeyRow {
     last_height: Option<i32>,
     grace_s: i32,
     second_publisher: String,
+    passthrough: bool,
     role: String,
     slate: Option<Vec<u8>>,
     slate_type: Option<String>,
@@ -90,7 +91,7 @@ macro_rules! of_channel {
             "select ",
             $of_key,
             ", c.name as channel, c.title, c.ladder, c.profile, c.frame_rate, c.last_width, c.last_height, \
-             c.grace_s, c.second_publisher, c.slate, c.slate_type, c.dvr_s from ",
+             c.grace_s, c.second_publisher, c.passthrough, c.slate, c.slate_type, c.dvr_s from ",
             $from
         )
     };
@@ -141,6 +142,7 @@ fn grant(row: KeyRow) -> Result<PublishGrant, ApiError> {
         last_size: size(row.last_width, row.last_height),
         grace_s: u32::try_from(row.grace_s).unwrap_or(PublishGrant::GRACE_S_USUAL),
         second_publisher: word(&row.second_publisher),
+        passthrough: row.passthrough,
         role: word(&row.role),
         slate: slate.map(|(content_type, data)| Slate { content_type, data: data.into() }),
         dvr_s: u32::try_from(row.dvr_s).unwrap_or(0),

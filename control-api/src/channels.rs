@@ -45,6 +45,8 @@ pub struct Channel {
     pub grace_s: i32,
     /// `replace` or `refuse`.
     pub second_publisher: String,
+    /// Whether a source that fits is passed through as the top rung.
+    pub passthrough: bool,
     /// Whether it has a slate of its own.
     pub slate: bool,
     /// How much of its running broadcast is kept for rewinding, in seconds; 0 is nothing.
@@ -138,6 +140,7 @@ struct ChannelRow {
     ladder: Option<Jsonb<Ladder>>,
     grace_s: i32,
     second_publisher: String,
+    passthrough: bool,
     slate: bool,
     dvr_s: i32,
     last_width: Option<i32>,
@@ -156,6 +159,7 @@ impl From<ChannelRow> for Channel {
             ladder: row.ladder.map(|ladder| ladder.0),
             grace_s: row.grace_s,
             second_publisher: row.second_publisher,
+            passthrough: row.passthrough,
             slate: row.slate,
             dvr_s: row.dvr_s,
             last_size: size(row.last_width, row.last_height),
@@ -229,7 +233,7 @@ macro_rules! returning_channel {
     ($statement:literal) => {
         concat!(
             $statement,
-            " returning name, title, profile, frame_rate, ladder, grace_s, second_publisher, \
+            " returning name, title, profile, frame_rate, ladder, grace_s, second_publisher, passthrough, \
              slate is not null as slate, dvr_s, last_width, last_height, created_at, updated_at"
         )
     };
@@ -286,7 +290,8 @@ pub(crate) async fn create(
     let wished = Settings::take(&mut fields)?;
     fields.finish()?;
     let sql = returning_channel!(
-        "insert into channels (id, name, title, profile, frame_rate, ladder, grace_s, second_publisher, dvr_s) \
+        "insert into channels (id, name, title, profile, frame_rate, ladder, grace_s, second_publisher, dvr_s, \
+         passthrough) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (name) where deleted_at is null do nothing"
     );
     let mut work = api.begin().await?;
@@ -300,6 +305,7 @@ pub(crate) async fn create(
         .bind(wished.grace_s.unwrap_or(PublishGrant::GRACE_S_USUAL.cast_signed()))
         .bind(wished.second_publisher.unwrap_or_default().as_str())
         .bind(wished.dvr_s.unwrap_or(0))
+        .bind(wished.passthrough.unwrap_or(true))
         .fetch_optional(&mut *work)
         .await?;
     work.commit().await?;
@@ -323,6 +329,7 @@ pub(crate) async fn update(
          frame_rate = case when $4 then $5 else frame_rate end, ladder = case when $6 then $7 else ladder end, \
          grace_s = coalesce($8, grace_s), second_publisher = coalesce($9, second_publisher), \
          dvr_s = coalesce($10, dvr_s), \
+         passthrough = coalesce($11, passthrough), \
          updated_at = now() where name = $1 and deleted_at is null"
     );
     let mut work = api.begin().await?;
@@ -337,6 +344,7 @@ pub(crate) async fn update(
         .bind(wished.grace_s)
         .bind(wished.second_publisher.map(SecondPublisher::as_str))
         .bind(wished.dvr_s)
+        .bind(wished.passthrough)
         .fetch_optional(&mut *work)
         .await?;
     work.commit().await?;

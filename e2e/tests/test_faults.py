@@ -80,7 +80,8 @@ def test_garbage_on_the_media_port_changes_nothing(server, channel, tmp_path):
 # The worker
 
 
-def test_a_killed_worker_is_replaced_and_playback_goes_on(server, channel, tmp_path):
+def test_a_killed_worker_is_replaced_and_playback_goes_on(server, tmp_path):
+    channel = server.new_channel(passthrough=False)
     with browser.session() as chromium, publishers.headwater(server.whip, channel.key) as publisher:
         watcher = follow(channel, publisher, 2)
         player = chromium.player(channel.page)

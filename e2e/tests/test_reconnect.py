@@ -36,7 +36,7 @@ def live(server, channel):
 
 
 def is_one_broadcast(recording):
-    """One playlist from the first media to the last, without a break, and dates that go on."""
+    """One playlist from the first media to the last, without a break, and dates that go on: nothing is passed through."""
     for rendition in recording.renditions:
         assert rendition.last().discontinuity_sequence == 0, rendition.name
         for seen in rendition.seen:
@@ -55,7 +55,7 @@ def slate_seconds(server, fps=30):
 
 
 def test_a_publisher_killed_again_and_again_costs_viewers_a_slate_and_nothing_else(server, tmp_path):
-    channel = server.new_channel(grace_s=60)
+    channel = server.new_channel(grace_s=60, passthrough=False)
     kills = 6
     slate_before = slate_seconds(server)
     with browser.session() as chromium, ExitStack() as stack:
@@ -90,7 +90,8 @@ def test_a_publisher_killed_again_and_again_costs_viewers_a_slate_and_nothing_el
     assert shown > kills * (AWAY_S - SLATE_AFTER_S - 1), shown
 
 
-def test_another_kind_of_publisher_takes_the_broadcast_over(server, channel, clips, tmp_path):
+def test_another_kind_of_publisher_takes_the_broadcast_over(server, clips, tmp_path):
+    channel = server.new_channel(passthrough=False)
     clip = clips()
     with publishers.headwater(server.whip, channel.key) as first:
         watcher = follow(channel, first, 2)
@@ -107,7 +108,7 @@ def test_another_kind_of_publisher_takes_the_broadcast_over(server, channel, cli
 
 
 def test_a_backup_publisher_stands_in_and_gives_back(server, tmp_path):
-    channel = server.new_channel(grace_s=60)
+    channel = server.new_channel(grace_s=60, passthrough=False)
     backup_key = server.api("POST", f"/channels/{channel.name}/keys", {"label": "backup", "role": "backup"})["key"]
     role = lambda: live(server, channel)["role"]
     with publishers.headwater(server.whip, channel.key) as primary, ExitStack() as stack:
@@ -152,7 +153,7 @@ def longest_pause(recording, since):
 
 
 def test_a_worker_that_stops_or_dies_costs_its_broadcast_a_moment_and_the_others_nothing(server, tmp_path):
-    channels = [server.new_channel(ladder=ONE_RUNG) for _ in range(3)]
+    channels = [server.new_channel(ladder=ONE_RUNG, passthrough=False) for _ in range(3)]
     with ExitStack() as stack:
         known, running, watchers, workers = set(), [], [], []
         for channel in channels:
@@ -182,7 +183,7 @@ def test_a_worker_that_stops_or_dies_costs_its_broadcast_a_moment_and_the_others
 @pytest.mark.parametrize("stop", [Server.stop, Server.kill], ids=["stopped", "killed"])
 def test_a_restarted_node_takes_its_broadcasts_up_again(stop, tmp_path):
     with Server() as server:
-        channel = server.new_channel(grace_s=60)
+        channel = server.new_channel(grace_s=60, passthrough=False)
         with publishers.headwater(server.whip, channel.key) as publisher:
             watcher = follow(channel, publisher, 2)
             broadcast = channel.state()["broadcast"]

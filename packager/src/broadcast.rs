@@ -4,9 +4,10 @@
 //! Two tasks and not one: a task that pushes into a full transcoder which pushes back would wait for
 //! itself. Both hand their state back when a worker dies, and a new one goes on with it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use packager_transcode::wire::Coding;
 use schema::api::{BroadcastState, PublishGrant};
 use schema::ladder::{FrameRate, PictureSize};
 use schema::{AccessUnit, BroadcastId, Incarnation, MediaTime, SessionEnd, UnixMicros, Zero};
@@ -32,6 +33,7 @@ pub use transcoding::{Ends, Pending, TranscoderInput, TranscoderOutput, Transcod
 
 use crate::archive::{Archive, DvrStore, End};
 use crate::ladder;
+use crate::passthrough::Terms;
 use crate::playlist::dvr::Rules;
 use crate::timing::Timing;
 use look::Looked;
@@ -90,6 +92,9 @@ pub struct Outline {
     pub frame_rate: FrameRate,
     /// When media time zero was captured.
     pub zero: UnixMicros,
+    /// What the top rung says of its coding: as the source, where that may be passed through.
+    #[serde(default)]
+    pub coding: Coding,
 }
 
 /// How far a broadcast's playlists have come.
@@ -232,9 +237,19 @@ async fn looked_at(start: Start, mut first: Joining, tracks: Tracks, cancel: Can
         source: seen.size.map(|size| ladder::source_size(size, grant.last_size)),
         frame_rate: ladder::frame_rate(grant.frame_rate, || seen.frame_rate),
         zero: zero.wall,
+        coding: Coding::default(),
     };
+    let outline = Outline { coding: coding(&seen, &outline, grant), ..outline };
     let first = First { publisher: Some(first), units: seen.units, zero, begins: seen.begins, epoch: 0 };
     begin(start, outline, first, cancel).await
+}
+
+/// What the top rung says of its coding: the same as a source of its size that encoders can be told to follow.
+fn coding(seen: &look::Seen, outline: &Outline, grant: &PublishGrant) -> Coding {
+    let renditions = ladder::renditions(&grant.ladder, outline.source, false, grant.profile);
+    let top = renditions.first().and_then(ladder::Rendition::size);
+    let may_pass = grant.passthrough && top.is_some() && top == seen.size;
+    seen.coding.filter(|_| may_pass).unwrap_or_default()
 }
 
 /// Goes on by the clock, with the slate, until the publisher comes back.
@@ -260,8 +275,9 @@ struct First {
 
 /// Plans from the outline, and runs.
 async fn begin(start: Start, outline: Outline, first: First, cancel: CancellationToken) -> BroadcastEnd {
-    let grant = start.grant;
-    let renditions = ladder::renditions(&grant.ladder, outline.source, outline.tracks.audio, grant.profile);
+    let (grant, transcoding) = (start.grant, start.transcoding);
+    let mut renditions = ladder::renditions(&grant.ladder, outline.source, outline.tracks.audio, grant.profile);
+    ladder::set_coding(&mut renditions, outline.coding);
     let timing = Arc::new(Timing::new(grant.profile, outline.frame_rate, outline.tracks));
     let mut archive = start.dvr.filter(|_| grant.dvr_s > 0).and_then(|store| {
         let span = MediaTime(i64::from(grant.dvr_s) * MediaTime::PER_SECOND);
@@ -271,6 +287,8 @@ async fn begin(start: Start, outline: Outline, first: First, cancel: Cancellatio
     let keyframe = Arc::new(Notify::new());
     let begins = timing.beginning(first.begins);
     let frame = outline.tracks.video.then(|| timing.frame_rate.frame());
+    let listed: Arc<OnceLock<String>> = Arc::default();
+    let passage = grant.passthrough.then(|| passage(&renditions, &timing, &listed, &start.metrics)).flatten();
     start.status.send_modify(|status| status.outline = Some(outline));
     let sessions = sources::Sessions {
         zero: first.zero,
@@ -299,18 +317,34 @@ async fn begin(start: Start, outline: Outline, first: First, cancel: Cancellatio
             metrics: start.metrics,
             keyframe: Arc::clone(&keyframe),
             archive: archive.as_mut().map(Archive::tracks).unwrap_or_default(),
+            top_codecs: listed,
         },
     );
     let sources = sources::Sources::new(sessions, first.publisher, &first.units);
     let slate = grant.slate.map(|slate| slate.data);
-    let beginning = feeding::Beginning { at: begins, frame, slate, keyframe };
+    let beginning = feeding::Beginning { at: begins, frame, slate, keyframe, passage };
     let feeding = feeding::Feeding::new(sources, first.units, beginning);
-    let mut end = run::run(publisher, feeding, start.transcoding, cancel).await;
+    let mut end = run::run(publisher, feeding, transcoding, cancel).await;
     if let Some(archive) = archive {
         let kept = archive.end(if end.cause.is_final() { End::Final } else { End::Left }).await;
         end.retained = end.retained.map(|retained| retained.with_dvr(kept));
     }
     end
+}
+
+/// How the top rung may be passed through; `None` without pictures.
+fn passage(
+    renditions: &[ladder::Rendition],
+    timing: &Arc<Timing>,
+    listed: &Arc<OnceLock<String>>,
+    metrics: &BroadcastMetrics,
+) -> Option<feeding::Passage> {
+    let plan = ladder::plan(renditions, timing, MediaTime::ZERO);
+    let top = renditions.first()?;
+    let terms =
+        Terms { timing: Arc::clone(timing), size: top.size()?, bandwidth: ladder::bandwidth(&top.media, timing) };
+    let decode_every = plan.thumbnail.filter(|_| plan.video.len() == 1).map(|thumbnail| thumbnail.interval);
+    Some(feeding::Passage { terms, listed: Arc::clone(listed), decode_every, metrics: metrics.clone() })
 }
 
 /// The zero of a feed that does not tell: as if its beginning had been captured just now.

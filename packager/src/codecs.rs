@@ -1,5 +1,6 @@
 //! `CODECS` strings (RFC 6381), from the bytes that stand in the sample entries and never from signalling.
 
+use packager_transcode::wire::{Coding, Profile};
 use thiserror::Error;
 
 use crate::annexb::ParameterSets;
@@ -30,6 +31,21 @@ impl VideoConfig {
     pub fn codecs(&self) -> String {
         let Sps { profile, constraints, level, .. } = self.sps;
         format!("avc1.{profile:02x}{constraints:02x}{level:02x}")
+    }
+}
+
+impl VideoConfig {
+    /// Its profile and level, if an encoder that is given these writes the same [`Self::codecs`]: Constrained Baseline, Main
+    /// and High, with the constraint flags that x264 sets.
+    #[must_use]
+    pub fn coding(&self) -> Option<Coding> {
+        let profile = match (self.sps.profile, self.sps.constraints) {
+            (66, 0xc0) => Profile::Baseline,
+            (77, 0x40) => Profile::Main,
+            (100, 0) => Profile::High,
+            _ => return None,
+        };
+        Some(Coding { profile, level: Some(self.sps.level) })
     }
 }
 

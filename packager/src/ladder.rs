@@ -1,6 +1,6 @@
 //! From a channel's wishes to the renditions that are really produced, and what they cost a viewer.
 
-use packager_transcode::wire::{AudioPlan, Plan, ThumbnailPlan, VideoPlan};
+use packager_transcode::wire::{AudioPlan, Coding, Plan, ThumbnailPlan, VideoPlan};
 use schema::id::RenditionName;
 use schema::ladder::{FrameRate, Ladder, LatencyProfile, PictureSize, Rung};
 use schema::{MediaTime, TrackKind};
@@ -50,6 +50,15 @@ pub enum Media {
 }
 
 impl Rendition {
+    /// The size of its pictures; `None` for sound.
+    #[must_use]
+    pub fn size(&self) -> Option<PictureSize> {
+        match &self.media {
+            Media::Video(video) => Some(PictureSize { width: video.width, height: video.height }),
+            Media::Audio(_) => None,
+        }
+    }
+
     /// Video or audio.
     #[must_use]
     pub fn kind(&self) -> TrackKind {
@@ -110,6 +119,13 @@ pub fn renditions(
     renditions
 }
 
+/// The top rung says that it is coded so: one CODECS string then holds also while the source is passed through.
+pub fn set_coding(renditions: &mut [Rendition], coding: Coding) {
+    if let Some(Media::Video(top)) = renditions.first_mut().map(|rendition| &mut rendition.media) {
+        top.coding = coding;
+    }
+}
+
 /// The sizes and bit rates within the source, best first, each height once.
 fn rungs(ladder: &Ladder, source: PictureSize) -> Vec<(PictureSize, u32)> {
     let mut wishes: Vec<&Rung> = ladder.rungs.iter().take(Ladder::RUNGS_MAX).collect();
@@ -152,6 +168,7 @@ fn video(rendition: u8, size: PictureSize, bitrate: u32, profile: LatencyProfile
             bitrate_max: u32::try_from(peak).unwrap_or(u32::MAX),
             buffer_ms: segment_ms / 100 * BUFFER_PERCENT,
             threads,
+            coding: Coding::default(),
         }),
     }
 }

@@ -1,7 +1,7 @@
 //! Turns a feed into a live window: ladder, transcode, segment, CMAF part, playlist.
 //!
 //! The pure modules ([`timing`], [`frame_rate`], [`ladder`], [`cost`], [`pace`], [`sps`], [`annexb`], [`picture_size`], [`codecs`],
-//! [`schedule`], [`segment`], [`fmp4`], [`outage`], [`playlist`]) read no clock, spawn nothing and lock nothing;
+//! [`passthrough`], [`schedule`], [`segment`], [`fmp4`], [`outage`], [`playlist`]) read no clock, spawn nothing and lock nothing;
 //! [`broadcast`] owns the tasks, [`archive`] the files for rewinding, [`live`] is what readers see.
 
 pub mod annexb;
@@ -16,6 +16,7 @@ pub mod live;
 pub mod metrics;
 pub mod outage;
 pub mod pace;
+pub mod passthrough;
 pub mod picture_size;
 pub mod playlist;
 pub mod schedule;

@@ -6,6 +6,7 @@ use prometheus::{Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, I
 use schema::TrackKind;
 
 use crate::pace::Direction;
+use crate::passthrough::Break;
 
 /// The packager's metrics. Cloning shares them. The doc comment of each field is its help text.
 #[derive(Debug, Clone)]
@@ -40,6 +41,10 @@ pub struct BroadcastMetrics {
     pub degraded: IntGaugeVec,
     /// Changes of what is given up so that encoding keeps up, by direction.
     pub paces: IntCounterVec,
+    /// Renditions that are passed through now.
+    pub passed_active: IntGauge,
+    /// How often a source began or ceased to be passed through, and why.
+    pub passed_turns: IntCounterVec,
     /// Media between what a transcoder was last given and what it last put out, in seconds, at each part.
     pub transcoder_lag: Histogram,
 }
@@ -84,6 +89,10 @@ impl BroadcastMetrics {
         for reason in REASONS {
             metrics.discarded.with_label_values(&[reason]);
         }
+        metrics.passed_turns.with_label_values(&["on", "fit"]);
+        for why in Break::ALL {
+            metrics.passed_turns.with_label_values(&["off", why.as_str()]);
+        }
         for picture in PICTURES {
             metrics.transcoder_pictures.with_label_values(&[picture]);
         }
@@ -107,6 +116,11 @@ impl BroadcastMetrics {
         };
         let sum = |name: &str, help: &str| add(registry, Counter::new(format!("headwater_{name}"), help)?);
         let active = IntGauge::new("headwater_broadcasts_active", "Broadcasts that run now.")?;
+        let passed = IntGauge::new("headwater_passthrough_active", "Renditions that are passed through now.")?;
+        let turns = Opts::new(
+            "headwater_passthrough_turns_total",
+            "How often a source began or ceased to be passed through, and why.",
+        );
         Ok(Self {
             broadcasts_active: add(registry, active)?,
             parts: by("packager_parts_total", "Parts published, by kind of track.", "kind")?,
@@ -141,6 +155,8 @@ impl BroadcastMetrics {
                 "Pictures that transcode workers decoded, encoded, repeated, skipped or replaced by the slate.",
                 "picture",
             )?,
+            passed_active: add(registry, passed)?,
+            passed_turns: add(registry, IntCounterVec::new(turns, &["direction", "reason"])?)?,
             transcoder_lag: seconds(
                 "transcoder_lag_seconds",
                 "Media between what a transcoder was last given and what it last put out, at each part.",
@@ -153,6 +169,17 @@ impl BroadcastMetrics {
     pub fn discard(&self, reason: &str) {
         let reason = REASONS.into_iter().find(|&known| known == reason);
         self.discarded.with_label_values(&[reason.unwrap_or("other")]).inc();
+    }
+
+    /// Counts that a source began (`on`) or ceased (`off`) to be passed through; both words are bounded.
+    pub(crate) fn count_turn(&self, direction: &'static str, reason: &'static str) {
+        self.passed_turns.with_label_values(&[direction, reason]).inc();
+    }
+
+    /// Counts a rendition that is passed through, until what is returned is dropped.
+    pub(crate) fn passed(&self) -> Passed {
+        self.passed_active.inc();
+        Passed(self.passed_active.clone())
     }
 
     /// Counts `count` pictures to which `what` of [`PICTURES`] happened.
@@ -186,6 +213,16 @@ fn degraded(registry: &Registry) -> Result<IntGaugeVec, prometheus::Error> {
     let help = "Video renditions that give something up now so that encoding keeps up, by size and by what.";
     let opts = Opts::new("headwater_transcoder_degraded_renditions", help);
     add(registry, IntGaugeVec::new(opts, &["size", "step"])?)
+}
+
+/// A rendition that is passed through.
+#[derive(Debug)]
+pub(crate) struct Passed(IntGauge);
+
+impl Drop for Passed {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C, prometheus::Error> {

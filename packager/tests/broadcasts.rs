@@ -12,6 +12,7 @@ use packager::broadcast::{
     self, BroadcastEnd, BroadcastMetrics, Cause, Joining, Opening, Outline, Publishing, Start, Status, Tracks, Word,
 };
 use packager::live::LiveBroadcast;
+use packager_transcode::wire::Coding;
 use prometheus::Registry;
 use schema::api::{BroadcastState, KeyRole, PublishGrant, SecondPublisher};
 use schema::ladder::{FrameRate, Ladder, LatencyProfile, PictureSize};
@@ -49,6 +50,7 @@ fn setup(feed: impl Feed + 'static, script: &Script) -> Setup {
             last_size: None,
             grace_s: 60,
             second_publisher: SecondPublisher::Replace,
+            passthrough: true,
             role: KeyRole::Primary,
             slate: None,
             dvr_s: 0,
@@ -538,6 +540,7 @@ async fn a_broadcast_that_its_node_left_goes_on_above_what_was_listed_and_awaits
         source: Some(PictureSize { width: 640, height: 360 }),
         frame_rate: FrameRate::THIRTY,
         zero: hour_ago(),
+        coding: Coding::default(),
     };
     let mut running = JoinSet::new();
     running.spawn(run(setup.start, Opening::Resumed { outline: outline.clone(), epoch: 4 }));
@@ -570,6 +573,7 @@ async fn a_broadcast_that_its_node_left_ends_after_the_grace_or_by_an_order() {
             source: Some(PictureSize { width: 640, height: 360 }),
             frame_rate: FrameRate::THIRTY,
             zero: hour_ago(),
+            coding: Coding::default(),
         };
         let began = Instant::now();
         let mut running = JoinSet::new();

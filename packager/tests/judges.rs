@@ -115,6 +115,7 @@ fn packaged(rate: FrameRate, video: &[Bytes], audio: &[Bytes], specific: Vec<u8>
         metrics: BroadcastMetrics::register(&Registry::new()).unwrap(),
         keyframe: Arc::new(Notify::new()),
         archive: Vec::new(),
+        top_codecs: Arc::default(),
     };
     let mut publisher = Publisher::new(subject, renditions, timing, outlets);
     let live = Arc::clone(publisher.live());

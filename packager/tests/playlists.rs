@@ -60,6 +60,7 @@ impl Run {
             metrics: metrics.clone(),
             keyframe: Arc::new(Notify::new()),
             archive: Vec::new(),
+            top_codecs: Arc::default(),
         };
         let publisher = Publisher::new(subject, renditions, Arc::clone(&timing), outlets);
         let live = Arc::clone(publisher.live());
@@ -726,6 +727,34 @@ fn a_turn_ends_the_segment_in_all_lists_and_maps_anew_only_what_comes_from_elsew
         assert!(passed[..passed.len() - 1].iter().all(|length| *length == 2.0), "{passed:?}");
         assert_eq!(i64::try_from(passed.len()).unwrap(), (off - on + 59) / 60);
     }
+}
+
+#[test]
+fn a_source_waits_for_the_last_pictures_of_the_encoder_that_it_stands_in_for() {
+    let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    let plan = run.publisher.as_ref().unwrap().plan();
+    let mut late = Vec::new();
+    for output in support::outputs(&plan, MediaTime::ZERO, seconds(4)) {
+        if matches!(&output, Output::Encoded { rendition: 0, unit } if unit.pts >= MediaTime::from_millis(3_600)) {
+            late.push(output);
+        } else {
+            run.publisher.as_mut().unwrap().handle(output, MediaTime::ZERO, Instant::now());
+            run.collect();
+        }
+    }
+    run.turn(seconds(4), &[(0, Origin::Source)], LED);
+    run.feed_passed(120..140, |slot| slot % 60 == 0, MediaTime::ZERO);
+    for output in late {
+        run.publisher.as_mut().unwrap().handle(output, MediaTime::ZERO, Instant::now());
+        run.collect();
+        run.is_in_step();
+    }
+    run.feed_passed(140..400, |slot| slot % 60 == 0, MediaTime::ZERO);
+    run.revisions.iter().for_each(|revisions| judge(revisions, &run.timing));
+    assert_eq!((run.metrics.holes.get(), run.metrics.discarded.with_label_values(&["other"]).get()), (0, 0));
+    let lists: Vec<Read_> = (0..3).map(|rendition| read(&run.last(rendition))).collect();
+    assert!(lists.iter().all(|list| discontinuities(list)[..4] == [0, 0, 1, 1]), "{lists:?}");
+    assert_eq!(dates(&run.last(0)), dates(&run.last(1)));
 }
 
 #[test]

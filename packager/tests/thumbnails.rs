@@ -39,6 +39,7 @@ fn publisher(tracks: Tracks) -> (Publisher, BroadcastMetrics) {
         metrics: metrics.clone(),
         keyframe: Arc::default(),
         archive: Vec::new(),
+        top_codecs: Arc::default(),
     };
     (Publisher::new(subject, renditions, timing, outlets), metrics)
 }

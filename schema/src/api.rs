@@ -82,6 +82,9 @@ pub struct PublishGrant {
     /// What a second publisher does who comes while the first one is on.
     #[serde(default)]
     pub second_publisher: SecondPublisher,
+    /// Whether a source that fits is passed through as the top rung.
+    #[serde(default = "usual_passthrough")]
+    pub passthrough: bool,
     /// What the key is for.
     #[serde(default)]
     pub role: KeyRole,
@@ -100,6 +103,10 @@ impl PublishGrant {
     pub const GRACE_S_MAX: u32 = 600;
     /// The longest DVR window, in seconds: twelve hours.
     pub const DVR_S_MAX: u32 = 43_200;
+}
+
+fn usual_passthrough() -> bool {
+    true
 }
 
 fn usual_grace_s() -> u32 {
@@ -316,6 +323,7 @@ mod tests {
             last_size: None,
             grace_s: 5,
             second_publisher: SecondPublisher::Refuse,
+            passthrough: false,
             role: KeyRole::Backup,
             slate: Some(Slate { content_type: "image/png".to_owned(), data: Bytes::from_static(b"\x89PNG") }),
             dvr_s: 3_600,
@@ -333,11 +341,11 @@ mod tests {
     #[test]
     fn a_grant_of_an_older_control_plane_has_the_usual_settings() {
         let mut sent = serde_json::to_value(grant()).unwrap();
-        for new in ["grace_s", "second_publisher", "role", "slate", "dvr_s"] {
+        for new in ["grace_s", "second_publisher", "passthrough", "role", "slate", "dvr_s"] {
             sent.as_object_mut().unwrap().remove(new).unwrap();
         }
         let read: PublishGrant = serde_json::from_value(sent).unwrap();
-        assert_eq!((read.grace_s, read.slate, read.dvr_s), (60, None, 0));
+        assert_eq!((read.grace_s, read.slate, read.dvr_s, read.passthrough), (60, None, 0, true));
         assert_eq!((read.second_publisher, read.role), (SecondPublisher::Replace, KeyRole::Primary));
     }
 

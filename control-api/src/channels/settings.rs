@@ -23,6 +23,7 @@ pub(super) struct Settings {
     pub(super) grace_s: Option<i32>,
     pub(super) second_publisher: Option<SecondPublisher>,
     pub(super) dvr_s: Option<i32>,
+    pub(super) passthrough: Option<bool>,
 }
 
 impl Settings {
@@ -58,6 +59,7 @@ impl Settings {
             grace_s: grace_s.map(u32::cast_signed),
             second_publisher: defaulted(fields, "second_publisher", SecondPublisher::default())?,
             dvr_s: dvr_s.map(u32::cast_signed),
+            passthrough: defaulted(fields, "passthrough", true)?,
         })
     }
 }

@@ -10,7 +10,7 @@ async fn a_good_key_is_granted_its_channel_as_it_is_set() {
         .admin(
             "PATCH",
             "/api/v1/channels/demo",
-            json!({ "profile": "ultra", "frame_rate": 50, "grace_s": 600, "second_publisher": "refuse", "dvr_s": 90 }),
+            json!({ "profile": "ultra", "frame_rate": 50, "grace_s": 600, "second_publisher": "refuse", "dvr_s": 90, "passthrough": false }),
         )
         .await;
     let grant = plane.admit(plane.key.expose()).await;
@@ -23,6 +23,7 @@ async fn a_good_key_is_granted_its_channel_as_it_is_set() {
     assert_eq!(grant.ladder, schema::ladder::Ladder::default());
     assert_eq!(grant.last_size, None);
     assert_eq!((grant.grace_s, grant.second_publisher), (600, SecondPublisher::Refuse));
+    assert!(!grant.passthrough);
     assert_eq!((grant.role, grant.slate, grant.dvr_s), (KeyRole::Primary, None, 90));
 }
 
@@ -32,6 +33,7 @@ async fn a_channel_that_says_nothing_has_the_usual_grace_and_gives_way_to_a_seco
     let grant = plane.admit(plane.key.expose()).await;
     let grant: schema::api::PublishGrant = serde_json::from_value(grant.body).unwrap();
     assert_eq!((grant.grace_s, grant.second_publisher, grant.dvr_s), (60, SecondPublisher::Replace, 0));
+    assert!(grant.passthrough);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn a_channel_without_title_or_profile_gets_its_name_and_low_latency() {
     assert_eq!(made.body["profile"], "low");
     assert_eq!(made.body["ladder"], Value::Null);
     assert_eq!((&made.body["grace_s"], &made.body["second_publisher"]), (&json!(60), &json!("replace")));
-    assert_eq!(made.body["dvr_s"], 0);
+    assert_eq!((&made.body["dvr_s"], &made.body["passthrough"]), (&json!(0), &json!(true)));
 }
 
 #[tokio::test]
@@ -49,6 +49,19 @@ async fn a_dvr_window_is_set_kept_and_cleared() {
     }
     let shown = plane.get("/api/v1/channels/talk").await;
     assert_eq!(shown.body.get("dvr_s"), None, "a setting, which is the owner's alone");
+}
+
+#[tokio::test]
+async fn passthrough_is_turned_off_and_on_again() {
+    let plane = Plane::start().await;
+    let made = plane.admin("POST", CHANNELS, json!({ "name": "talk", "passthrough": false })).await;
+    assert_eq!(made.body["passthrough"], false);
+    for (change, expected) in
+        [(json!({}), false), (json!({ "passthrough": null }), true), (json!({ "passthrough": false }), false)]
+    {
+        let set = plane.admin("PATCH", "/api/v1/channels/talk", change).await;
+        assert_eq!(set.body["passthrough"], expected, "{set:?}");
+    }
 }
 
 #[tokio::test]
@@ -171,6 +184,8 @@ async fn every_bad_field_is_named() {
         ("second_publisher", json!("Refuse")),
         ("second_publisher", json!("")),
         ("second_publisher", json!(1)),
+        ("passthrough", json!("yes")),
+        ("passthrough", json!(1)),
         ("ladder", json!([])),
         ("ladder", ladder(vec![])),
         ("ladder", ladder(vec![rung(720, 1_000_000); 9])),

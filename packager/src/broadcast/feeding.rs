@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use packager_transcode::wire::{Input, PATIENCE, Step};
 use schema::{AccessUnit, MediaTime, SessionEnd, TrackKind};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,12 @@ use super::publish::Steps;
 use super::sources::{Event, Sources};
 use super::transcoding::TranscoderInput;
 use crate::outage::{Outage, Outages};
+use crate::passthrough::Break;
+
+mod passing;
+
+use passing::{Message, Passing};
+pub(super) use passing::{Passage, Shown};
 
 /// How often the transcoder is told the time.
 const TICK: Duration = Duration::from_millis(50);
@@ -36,6 +42,8 @@ pub(super) struct Feeding {
     fed: Arc<Offered>,
     clock: Clock,
     outages: Outages,
+    /// `None` where nothing is ever passed through.
+    passing: Option<Passing>,
 }
 
 /// What a feeding begins with.
@@ -48,6 +56,16 @@ pub(super) struct Beginning {
     pub(super) slate: Option<Bytes>,
     /// Rings when the decoder needs a keyframe.
     pub(super) keyframe: Arc<Notify>,
+    /// How the top rung may be passed through, if it may.
+    pub(super) passage: Option<Passage>,
+}
+
+/// Both sides that a feeding speaks to.
+pub(super) struct Sides {
+    /// The transcoder.
+    pub(super) input: Box<dyn TranscoderInput>,
+    /// The publishing task, which never waits for this one.
+    pub(super) shown: mpsc::Sender<Shown>,
 }
 
 /// What was offered to transcoders so far; the other task reads it.
@@ -159,11 +177,12 @@ pub(super) struct Stops {
 impl Feeding {
     /// `first` was taken from the publishers already.
     pub(super) fn new(sources: Sources, first: Vec<AccessUnit>, start: Beginning) -> Self {
-        let Beginning { at, frame, slate, keyframe } = start;
+        let Beginning { at, frame, slate, keyframe, passage } = start;
         let clock = Clock::new(at, Instant::now());
         let outages = Outages::new(at, frame);
-        let mut feeding =
-            Self { sources, first: VecDeque::new(), slate, keyframe, fed: Arc::default(), clock, outages };
+        let passing = passage.map(|passage| Passing::new(passage, at));
+        let (none, fed) = (VecDeque::new(), Arc::default());
+        let mut feeding = Self { sources, first: none, slate, keyframe, fed, clock, outages, passing };
         feeding.begin_with(first);
         feeding
     }
@@ -179,8 +198,11 @@ impl Feeding {
         Arc::clone(&self.fed)
     }
 
-    /// A new transcoder begins with what the last one may not have finished.
-    pub(super) fn restart(&mut self) {
+    /// A new transcoder begins at `start` with what the last one may not have finished.
+    pub(super) fn restart(&mut self, start: MediaTime) {
+        if let Some(passing) = &mut self.passing {
+            passing.restart(start);
+        }
         let recent = self.sources.recent();
         self.begin_with(recent);
         self.sources.request_keyframe();
@@ -189,7 +211,7 @@ impl Feeding {
     /// Feeds until nobody publishes any more or a stop is called.
     pub(super) async fn run(
         mut self: Box<Self>,
-        mut input: Box<dyn TranscoderInput>,
+        mut sides: Sides,
         mut steps: watch::Receiver<Steps>,
         stops: Stops,
     ) -> (Box<Self>, Fed) {
@@ -198,7 +220,7 @@ impl Feeding {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stopped = loop {
             let offered = match self.next(&mut ticks, &mut steps, &stops).await {
-                Ok(next) => self.offer(input.as_mut(), next, &stops).await,
+                Ok(next) => self.offer(&mut sides, next, &stops).await,
                 Err(stopped) => Err(stopped),
             };
             if let Err(stopped) = offered {
@@ -208,7 +230,7 @@ impl Feeding {
         if stopped != Fed::Gone {
             tokio::select! {
                 () = stops.gone.cancelled() => {}
-                _ = input.send(Input::Finish) => {}
+                _ = sides.input.send(Input::Finish) => {}
             }
         }
         (self, stopped)
@@ -221,43 +243,41 @@ impl Feeding {
         ticks: &mut Interval,
         steps: &mut watch::Receiver<Steps>,
         stops: &Stops,
-    ) -> Result<Input, Fed> {
+    ) -> Result<Next, Fed> {
         if steps.has_changed().unwrap_or(false) {
             self.tell_pace(steps, |_| true);
         }
         if let Some(input) = self.first.pop_front() {
-            return Ok(input);
+            return Ok(Next::Input(input));
         }
         let keyframe = Arc::clone(&self.keyframe);
-        loop {
-            let event = tokio::select! {
-                biased;
-                () = stops.gone.cancelled() => return Err(Fed::Gone),
-                () = stops.cancel.cancelled() => return Err(Fed::Cancelled),
-                () = keyframe.notified() => {
-                    self.sources.request_keyframe();
-                    continue;
-                }
-                event = self.sources.event() => event,
-                now = ticks.tick() => match self.sources.tick(now) {
-                    Some(event) => event,
-                    None => return Ok(self.time(now)),
-                },
-            };
-            match event {
-                Event::Unit(unit) => {
-                    self.clock.note(&unit, Instant::now());
-                    if let Some(over) = self.outages.came(&unit) {
-                        self.fed.tell(over);
-                    }
-                    return Ok(Input::Unit(unit));
-                }
-                Event::Switched(units) => {
-                    self.first = units.into_iter().map(Input::Unit).collect();
-                    return Ok(Input::Switch);
-                }
-                Event::Over(end) => return Err(Fed::Ended(end)),
+        let event = tokio::select! {
+            biased;
+            () = stops.gone.cancelled() => return Err(Fed::Gone),
+            () = stops.cancel.cancelled() => return Err(Fed::Cancelled),
+            () = keyframe.notified() => {
+                self.sources.request_keyframe();
+                return Ok(Next::KeyframeWanted);
             }
+            event = self.sources.event() => event,
+            now = ticks.tick() => match self.sources.tick(now) {
+                Some(event) => event,
+                None => return Ok(Next::Input(self.time(now))),
+            },
+        };
+        match event {
+            Event::Unit(unit) => {
+                self.clock.note(&unit, Instant::now());
+                if let Some(over) = self.outages.came(&unit) {
+                    self.fed.tell(over);
+                }
+                Ok(Next::Input(Input::Unit(unit)))
+            }
+            Event::Switched(units) => {
+                self.first = units.into_iter().map(Input::Unit).collect();
+                Ok(Next::Input(Input::Switch))
+            }
+            Event::Over(end) => Err(Fed::Ended(end)),
         }
     }
 
@@ -277,13 +297,56 @@ impl Feeding {
         }
     }
 
-    async fn offer(&mut self, input: &mut dyn TranscoderInput, next: Input, stops: &Stops) -> Result<(), Fed> {
-        self.fed.count(&next);
-        tokio::select! {
-            biased;
-            () = stops.gone.cancelled() => Err(Fed::Gone),
-            () = stops.cancel.cancelled() => Err(Fed::Cancelled),
-            sent = input.send(next) => sent.map_err(|_| Fed::Gone),
-        }
+    /// What both sides are told of it, in this order.
+    fn messages(&mut self, next: Next) -> Vec<Message> {
+        let Some(passing) = &mut self.passing else {
+            return match next {
+                Next::Input(input) => vec![Message::Tell(input)],
+                Next::KeyframeWanted => Vec::new(),
+            };
+        };
+        let now = Instant::now();
+        let (mut messages, last) = match next {
+            Next::KeyframeWanted => (passing.interrupt(Break::Corrupt), None),
+            Next::Input(Input::Unit(unit)) if unit.codec.kind() == TrackKind::Video => {
+                (passing.picture(unit, now), None)
+            }
+            Next::Input(Input::Switch) => (passing.interrupt(Break::Switched), Some(Input::Switch)),
+            Next::Input(Input::Clock { video, audio }) => {
+                (passing.clock(video, now), Some(Input::Clock { video, audio }))
+            }
+            Next::Input(input) => (Vec::new(), Some(input)),
+        };
+        messages.extend(last.map(Message::Tell));
+        messages
     }
+
+    async fn offer(&mut self, sides: &mut Sides, next: Next, stops: &Stops) -> Result<(), Fed> {
+        for message in self.messages(next) {
+            let sent = async {
+                match message {
+                    Message::Show(shown) => sides.shown.send(shown).await.map_err(|_| Fed::Gone),
+                    Message::Tell(input) => {
+                        self.fed.count(&input);
+                        sides.input.send(input).await.map_err(|_| Fed::Gone)
+                    }
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stops.gone.cancelled() => return Err(Fed::Gone),
+                () = stops.cancel.cancelled() => return Err(Fed::Cancelled),
+                sent = sent => sent?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What comes next.
+enum Next {
+    /// Something for the transcoder.
+    Input(Input),
+    /// It needs a keyframe to go on.
+    KeyframeWanted,
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use packager_transcode::wire::Coding;
 use schema::feed::next;
 use schema::ladder::{FrameRate, PictureSize};
-use schema::{AccessUnit, Feed, FeedEvent, MediaTime, SessionEnd, TrackKind};
+use schema::{AccessUnit, Codec, Feed, FeedEvent, MediaTime, SessionEnd, TrackKind};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Cause, Tracks};
+use crate::codecs::VideoConfig;
 use crate::frame_rate;
 use crate::picture_size;
 
@@ -32,6 +34,8 @@ pub(super) struct Seen {
     pub(super) tracks: Tracks,
     /// The size of the pictures; `None` without video.
     pub(super) size: Option<PictureSize>,
+    /// How its pictures are coded, where encoders can be given that too.
+    pub(super) coding: Option<Coding>,
     /// The source's frame rate.
     pub(super) frame_rate: FrameRate,
     /// Where the output begins: at the first keyframe, or the first sound.
@@ -82,6 +86,7 @@ struct Look {
     keyframe: Option<(Instant, MediaTime)>,
     /// The largest that any keyframe said: a publisher may begin small and grow.
     size: Option<PictureSize>,
+    coding: Option<Coding>,
     audio: Option<MediaTime>,
     pictures: Vec<MediaTime>,
 }
@@ -95,6 +100,7 @@ impl Look {
             first: None,
             keyframe: None,
             size: None,
+            coding: None,
             audio: None,
             pictures: Vec::new(),
         }
@@ -113,6 +119,10 @@ impl Look {
                 self.pictures.push(unit.pts);
                 self.keyframe.get_or_insert((now, unit.pts));
                 if unit.random_access {
+                    self.coding = VideoConfig::of(&unit.data)
+                        .ok()
+                        .filter(|_| unit.codec == Codec::H264)
+                        .and_then(|config| config.coding());
                     self.size = self.size.into_iter().chain(picture_size::of(&unit)).max_by_key(|size| size.area());
                 }
             }
@@ -163,6 +173,7 @@ impl Look {
         Seen {
             tracks: Tracks { video: keyframe.is_some(), audio: self.audio.is_some() },
             size: keyframe.map(|_| self.size.unwrap_or(SIZE_UNKNOWN)),
+            coding: self.coding,
             frame_rate: frame_rate::snap(&self.intervals()),
             begins: keyframe.or(self.audio).unwrap_or_default().max(MediaTime::ZERO),
             units: self.units,

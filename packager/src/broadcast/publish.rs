@@ -75,6 +75,8 @@ pub struct Outlets {
     pub keyframe: Arc<Notify>,
     /// Where finished segments are kept, by rendition; empty where none are.
     pub archive: Vec<archive::Track>,
+    /// Set to the codec string of the first rendition as soon as it is known; it stands in the multivariant playlist.
+    pub top_codecs: Arc<OnceLock<String>>,
 }
 
 /// What a transcoder's word means for the task that listens to it.
@@ -103,6 +105,7 @@ pub struct Publisher {
     status: watch::Sender<Status>,
     metrics: BroadcastMetrics,
     keyframe: Arc<Notify>,
+    top_codecs: Arc<OnceLock<String>>,
     statistics: Statistics,
     pacing: Pacing,
     epoch: u64,
@@ -149,6 +152,7 @@ impl Publisher {
             status: outlets.status,
             metrics: outlets.metrics,
             keyframe: outlets.keyframe,
+            top_codecs: outlets.top_codecs,
             statistics: Statistics::default(),
             pacing,
             epoch,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use packager_transcode::wire::Output;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::feeding::{Fed, Feeding, Offered, Stops};
+use super::feeding::{Fed, Feeding, Offered, Shown, Sides, Stops};
 use super::publish::{Flow, Publisher, Steps};
 use super::restarts::Restarts;
 use super::transcoding::{Ends, TranscoderOutput, Transcoding};
@@ -21,6 +21,8 @@ use crate::live::LiveBroadcast;
 const STOPPED: Duration = Duration::from_secs(1);
 /// A transcoder that puts nothing out for so long, though it is fed, hangs.
 const HANG: Duration = Duration::from_secs(5);
+/// How many pictures that are passed through may wait to be published; when full, feeding waits.
+const SHOWN_QUEUE: usize = 64;
 /// How long a transcoder may take to finish.
 const FINISH: Duration = Duration::from_secs(3);
 
@@ -68,7 +70,7 @@ pub(super) async fn run(
         }
         publisher.metrics().transcoder_restarts.inc();
         publisher.restart();
-        feeding.restart();
+        feeding.restart(publisher.plan().start);
     }
 }
 
@@ -108,11 +110,13 @@ async fn live(
     let fed = feeding.fed();
     let (pace, steps) = watch::channel(publisher.steps());
     let mut tasks = JoinSet::new();
+    let (shown, to_show) = mpsc::channel(SHOWN_QUEUE);
+    let sides = Sides { input, shown };
     tasks.spawn(async move {
-        let (feeding, fed) = feeding.run(input, steps, stops).await;
+        let (feeding, fed) = feeding.run(sides, steps, stops).await;
         Done::Feeding(feeding, fed)
     });
-    tasks.spawn(publishing(publisher, output, fed, pace, hurry.clone()));
+    tasks.spawn(publishing(publisher, Heard { output, to_show }, fed, pace, hurry.clone()));
     let (mut fed_side, mut published_side) = (None, None);
     let mut deadline = None;
     while fed_side.is_none() || published_side.is_none() {
@@ -141,10 +145,18 @@ async fn live(
     Some(Life { publisher, feeding, fed, flow })
 }
 
-/// The second task: from the transcoder into the playlists.
+/// What the second task hears.
+struct Heard {
+    output: Box<dyn TranscoderOutput>,
+    /// What is passed through.
+    to_show: mpsc::Receiver<Shown>,
+}
+
+/// The second task: from the transcoder into the playlists. What is passed through comes first: the transcoder
+/// speaks of it later.
 async fn publishing(
     mut publisher: Box<Publisher>,
-    mut output: Box<dyn TranscoderOutput>,
+    mut heard: Heard,
     fed: Arc<Offered>,
     pace: watch::Sender<Steps>,
     hurry: CancellationToken,
@@ -154,10 +166,20 @@ async fn publishing(
     let flow = loop {
         let next: Option<Output> = tokio::select! {
             biased;
-            next = timeout(pulse.patience(), output.next()) => match next {
+            Some(shown) = heard.to_show.recv() => {
+                match shown {
+                    Shown::Turn(turn) => publisher.turn(&turn, std::time::Instant::now()),
+                    Shown::Picture(unit) => publisher.passed(&unit, std::time::Instant::now()),
+                }
+                continue;
+            }
+            next = timeout_at(pulse.deadline(), heard.output.next()) => match next {
                 Ok(next) => next,
                 Err(_) if pulse.is_hung(&fed) => break Flow::Hung,
-                Err(_) => continue,
+                Err(_) => {
+                    pulse.heard = Instant::now();
+                    continue;
+                }
             },
             () = hurry.cancelled() => break Flow::Hung,
         };
@@ -184,6 +206,8 @@ async fn publishing(
 struct Pulse {
     /// True once it said that it is alive: it says so again and again, or its process has stopped.
     says_so: bool,
+    /// When it last said anything, or was found to be silent rightly.
+    heard: Instant,
     /// When it last put anything else out, and how much it had been fed by then.
     worked: Instant,
     fed: u64,
@@ -191,12 +215,13 @@ struct Pulse {
 
 impl Pulse {
     fn new(fed: &Offered) -> Self {
-        Self { says_so: false, worked: Instant::now(), fed: fed.inputs() }
+        let now = Instant::now();
+        Self { says_so: false, heard: now, worked: now, fed: fed.inputs() }
     }
 
-    /// How long to wait for its next word.
-    fn patience(&self) -> Duration {
-        if self.says_so { STOPPED } else { HANG }
+    /// Until when to wait for its next word.
+    fn deadline(&self) -> Instant {
+        self.heard + if self.says_so { STOPPED } else { HANG }
     }
 
     /// It was silent for as long as it is waited for.
@@ -206,6 +231,7 @@ impl Pulse {
 
     /// It said something; true if it is alive but works no more.
     fn beat(&mut self, output: &Output, fed: &Offered) -> bool {
+        self.heard = Instant::now();
         if matches!(output, Output::Alive) {
             self.says_so = true;
             return self.has_stalled(fed);

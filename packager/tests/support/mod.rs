@@ -170,6 +170,21 @@ impl OpenPublisher {
         }
     }
 
+    /// Publishes `count` pictures of 25 a second, with their sound; `make` alters or drops each, by its number.
+    pub(crate) async fn pictures(&self, count: i64, make: impl Fn(i64, AccessUnit) -> Option<AccessUnit>) {
+        for index in 0..count {
+            let pts = MediaTime::between(self.began.into_std(), Instant::now().into_std());
+            if let Some(unit) = make(index, picture(pts, None, index % 50 == 0)) {
+                let _ = self.events.try_send(FeedEvent::Unit(unit));
+            }
+            for half in [0, 20] {
+                let sound = sound(Codec::Opus, pts + MediaTime::from_millis(half), None);
+                let _ = self.events.try_send(FeedEvent::Unit(sound));
+            }
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+    }
+
     pub(crate) fn end(&self, end: SessionEnd) {
         let _ = self.events.try_send(FeedEvent::Ended(end));
     }
@@ -264,6 +279,9 @@ struct Encoder {
     pictures: usize,
     configured: bool,
     last_segment: Option<i64>,
+    /// How many of the largest renditions are not encoded, and where IDRs lie then.
+    passed: usize,
+    keys: Vec<MediaTime>,
 }
 
 impl Encoder {
@@ -277,6 +295,8 @@ impl Encoder {
             pictures: 0,
             configured: false,
             last_segment: None,
+            passed: 0,
+            keys: Vec::new(),
         }
     }
 
@@ -284,6 +304,9 @@ impl Encoder {
         let rate = self.plan.frame_rate;
         if self.next_picture.is_none() && !unit.random_access {
             return vec![Output::KeyframeWanted];
+        }
+        if unit.random_access && self.passed > 0 {
+            self.keys.push(unit.pts);
         }
         let from = unit.pts.max(self.plan.start);
         let first = || (0..).find(|&index| rate.time_of(index) >= from).unwrap();
@@ -309,11 +332,16 @@ impl Encoder {
         while rate.time_of(index) <= time {
             let at = rate.time_of(index);
             let segment = at.0.div_euclid(self.plan.keyframe_interval.0);
-            let idr = self.last_segment != Some(segment);
+            let on_grid = self.last_segment != Some(segment) && self.passed == 0;
+            let idr = on_grid || self.keys.contains(&at);
             self.last_segment = Some(segment);
             let coded = picture(at, Some(rate.time_of(index + 1) - at), idr);
             out.extend(
-                self.plan.video.iter().map(|video| Output::Encoded { rendition: video.rendition, unit: coded.clone() }),
+                self.plan
+                    .video
+                    .iter()
+                    .skip(self.passed)
+                    .map(|video| Output::Encoded { rendition: video.rendition, unit: coded.clone() }),
             );
             index += 1;
             self.pictures += 1;
@@ -326,6 +354,18 @@ impl Encoder {
     fn pace(&mut self, rendition: u8, step: Step) -> Output {
         let at = self.next_picture.map_or(self.plan.start, |index| self.plan.frame_rate.time_of(index));
         Output::Paced { rendition, step, at }
+    }
+
+    fn pass(&mut self, at: MediaTime) -> Vec<Output> {
+        let before = self.pictures_up_to(at - MediaTime(1));
+        (self.passed, self.keys) = (1, Vec::new());
+        before
+    }
+
+    fn encode(&mut self, at: MediaTime) -> Vec<Output> {
+        let before = self.pictures_up_to(at - MediaTime(1));
+        (self.passed, self.keys) = (0, vec![at]);
+        before
     }
 
     fn audio(&mut self, unit: &AccessUnit) -> Vec<Output> {
@@ -361,6 +401,8 @@ impl TranscoderInput for Encoder {
                 Input::Unit(unit) => self.audio(&unit),
                 Input::Pace { rendition, step } => vec![self.pace(rendition, step)],
                 Input::Slate { .. } | Input::Switch => Vec::new(),
+                Input::Pass { at } => self.pass(at),
+                Input::Encode { at } => self.encode(at),
                 Input::Clock { video, audio } => self.fill(video - PATIENCE, audio - PATIENCE),
             };
             match self.life {

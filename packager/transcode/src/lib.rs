@@ -9,6 +9,7 @@
 pub mod encoder;
 #[cfg(feature = "ffmpeg")]
 mod ffi;
+pub mod grid;
 #[cfg(feature = "ffmpeg")]
 pub mod pattern;
 pub mod process;

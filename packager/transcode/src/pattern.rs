@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::encoder::{OpenError, Speed, Target};
 use crate::ffi;
-use crate::wire::VideoPlan;
+use crate::wire::{Coding, Profile, VideoPlan};
 
 /// What the broadcast looks like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,14 +209,9 @@ fn open_video(config: &PatternConfig) -> Result<encoder::video::Encoder, OpenErr
         bitrate_max: config.video_bitrate,
         buffer_ms: 500,
         threads: 1,
+        coding: Coding { profile: Profile::Baseline, level: None },
     };
-    let target = Target {
-        video: &video,
-        frame_rate: config.frame_rate,
-        preset: "ultrafast",
-        speed: Speed::Preset,
-        profile: "baseline",
-    };
+    let target = Target { video: &video, frame_rate: config.frame_rate, preset: "ultrafast", speed: Speed::Preset };
     crate::encoder::open("libx264", &target)
 }
 

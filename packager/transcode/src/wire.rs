@@ -72,6 +72,42 @@ pub struct VideoPlan {
     pub buffer_ms: u32,
     /// Encoder threads.
     pub threads: u32,
+    /// What the coded pictures say of themselves.
+    pub coding: Coding,
+}
+
+/// Profile and level of an H.264 stream (ISO/IEC 14496-10 A.2, A.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Coding {
+    /// The profile.
+    pub profile: Profile,
+    /// `level_idc`, ten times the level; `None` for the lowest that suffices.
+    pub level: Option<u8>,
+}
+
+/// The profiles that encoders are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Constrained Baseline.
+    Baseline,
+    /// Main.
+    Main,
+    /// High.
+    #[default]
+    High,
+}
+
+impl Profile {
+    /// The word that encoders know it by.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            Self::Main => "main",
+            Self::High => "high",
+        }
+    }
 }
 
 /// The audio rendition: AAC-LC, 48 kHz, stereo.
@@ -126,6 +162,18 @@ pub enum Input {
         rendition: u8,
         /// How much.
         step: Step,
+    },
+    /// From the slot at `at` on the largest rendition is not encoded, and the others have their IDRs where the source has its
+    /// keyframes; the first is the next unit, in that slot. Where there is no other, pictures may be left out.
+    Pass {
+        /// The slot's time.
+        at: MediaTime,
+    },
+    /// From the slot at `at` on all renditions are encoded again, and begin with an IDR there. Pictures of earlier slots
+    /// that follow are decoded and not shown.
+    Encode {
+        /// The slot's time.
+        at: MediaTime,
     },
     /// Nothing follows: flush the encoders, say [`Output::Finished`] and exit.
     Finish,

@@ -116,6 +116,7 @@ mod tests {
             bitrate_max: 1,
             buffer_ms: 1,
             threads: 1,
+            coding: packager_transcode::wire::Coding::default(),
         };
         let rungs = [rung(8, 4), rung(6, 3), rung(4, 2)];
         assert_eq!(

@@ -240,6 +240,7 @@ fn grant(channel: &str) -> PublishGrant {
         last_size: None,
         grace_s: 60,
         second_publisher: SecondPublisher::Replace,
+        passthrough: true,
         role: KeyRole::Primary,
         slate: None,
         dvr_s: 0,

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use packager_transcode::wire::{Law, Origin};
-use schema::ladder::PictureSize;
 use schema::{AccessUnit, MediaTime, TrackKind};
 use tokio::sync::watch;
 use tracing::{debug, warn};
@@ -25,6 +24,8 @@ use crate::playlist::{self, NewPart, Report, Window};
 use crate::segment::{Cut, Part, Segmenter};
 use crate::timing::{TOLERANCE, Timing};
 
+/// Pictures of a new origin wait no longer than this for the last ones of the old.
+const EARLY_MAX: MediaTime = MediaTime(2 * MediaTime::PER_SECOND);
 /// More sound than this never waits for pictures: some ten seconds.
 const HELD_MAX: usize = 512;
 
@@ -48,6 +49,8 @@ pub(super) struct Track {
     turns: Turns,
     /// Sound that waits until the pictures have come past it: a turn may still be told for its time.
     held: VecDeque<AccessUnit>,
+    /// Pictures of a new origin that wait for the last ones of the old.
+    early: VecDeque<AccessUnit>,
     /// What is cut and waits for the other renditions before it is listed.
     ready: VecDeque<Cut>,
     /// Where the listed media ends.
@@ -84,6 +87,7 @@ impl Track {
             segmenter,
             turns: Turns::new(subject.epoch),
             held: VecDeque::new(),
+            early: VecDeque::new(),
             ready: VecDeque::new(),
             listed_to: subject.begins,
             window,
@@ -155,8 +159,34 @@ impl Track {
         completed
     }
 
-    /// Takes a coded unit; true if that completed something, which then waits to be listed.
+    /// Takes a coded unit; true if that completed something, which then waits to be listed. One that comes from elsewhere
+    /// waits until all before its turn have come, or for two seconds.
     pub(super) fn push(&mut self, unit: &AccessUnit, metrics: &BroadcastMetrics) -> bool {
+        let follows_early = self.early.front().is_some_and(|first| unit.dts >= first.dts);
+        let mut completed = false;
+        if follows_early || self.is_early(unit) {
+            self.early.push_back(unit.clone());
+        } else {
+            completed = self.take(unit, metrics);
+        }
+        let ends = self.early.front().zip(self.early.back());
+        let in_vain = ends.is_some_and(|(first, last)| last.dts - first.dts >= EARLY_MAX);
+        while let Some(first) = self.early.front()
+            && (in_vain || !self.is_early(first))
+            && let Some(first) = self.early.pop_front()
+        {
+            completed |= self.take(&first, metrics);
+        }
+        completed
+    }
+
+    /// True if it lies behind a turn that this rendition's units have not reached.
+    fn is_early(&self, unit: &AccessUnit) -> bool {
+        let turn = self.turns.next_origin(unit.dts);
+        turn.zip(self.segmenter.end()).is_some_and(|(at, end)| end + TOLERANCE < at)
+    }
+
+    fn take(&mut self, unit: &AccessUnit, metrics: &BroadcastMetrics) -> bool {
         self.turns.reach(unit.dts);
         if self.turns.needs_init() && !self.begin(unit) {
             metrics.discard("no_configuration");
@@ -293,6 +323,7 @@ impl Track {
         self.make_ready(cuts, metrics);
         self.list_up_to(msn.saturating_sub(1), metrics);
         self.held.clear();
+        self.early.clear();
         self.window.expect_init();
         self.audio = None;
         std::mem::take(&mut self.has_parts)
@@ -316,6 +347,9 @@ impl Track {
 
     /// Nothing follows: closes the open part, and with it segment and list if the end is final.
     pub(super) fn end_media(&mut self, is_final: bool, metrics: &BroadcastMetrics) {
+        for unit in std::mem::take(&mut self.early) {
+            self.take(&unit, metrics);
+        }
         self.release(MediaTime(i64::MAX), metrics);
         let cuts = if is_final { self.segmenter.finish() } else { self.segmenter.flush_part() };
         self.make_ready(cuts, metrics);
@@ -331,13 +365,18 @@ impl Track {
 
     /// Where its coded media ends, listed or not; `None` before the first unit of an encoder.
     pub(super) fn end(&self) -> Option<MediaTime> {
-        let held = self.held.back().map(|unit| unit.dts + unit.duration.unwrap_or_default());
+        let held = self.held.back().or(self.early.back()).map(|unit| unit.dts + unit.duration.unwrap_or_default());
         self.segmenter.end().max(held)
     }
 
     /// Where its cut media ends; `None` before the first unit of an encoder.
     pub(super) fn cut_to(&self) -> Option<MediaTime> {
         self.segmenter.end()
+    }
+
+    /// Of its first encoder.
+    pub(super) fn codecs(&self) -> Option<&str> {
+        self.codecs.as_deref()
     }
 
     pub(super) fn kind(&self) -> TrackKind {
@@ -367,10 +406,7 @@ impl Track {
             name: self.rendition.name.clone(),
             codecs: self.codecs.clone()?,
             bandwidth: ladder::bandwidth(&self.rendition.media, timing),
-            size: match &self.rendition.media {
-                Media::Video(video) => Some(PictureSize { width: video.width, height: video.height }),
-                Media::Audio(_) => None,
-            },
+            size: self.rendition.size(),
         })
     }
 }

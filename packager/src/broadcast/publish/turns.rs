@@ -66,6 +66,12 @@ impl Turns {
         reached.filter_map(|turn| turn.origin).last().unwrap_or(self.origin)
     }
 
+    /// The first turn up to that time which units of another origin begin with, if none has come yet.
+    pub(super) fn next_origin(&self, time: MediaTime) -> Option<MediaTime> {
+        let mut reached = self.waiting.iter().take_while(|turn| turn.at <= time + TOLERANCE);
+        reached.find(|turn| turn.origin.is_some()).map(|turn| turn.at)
+    }
+
     /// A unit of that time comes next.
     pub(super) fn reach(&mut self, time: MediaTime) {
         while let Some(Waiting { begin, origin, .. }) = self.waiting.pop_front_if(|turn| turn.at <= time + TOLERANCE) {

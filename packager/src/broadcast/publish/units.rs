@@ -60,7 +60,11 @@ impl Publisher {
             self.metrics.discard("other");
             return;
         }
-        if self.hand_out(&takers, unit) {
+        let completed = self.hand_out(&takers, unit);
+        if let Some(codecs) = self.tracks[0].codecs().filter(|_| self.top_codecs.get().is_none()) {
+            let _ = self.top_codecs.set(codecs.to_owned()); // nobody else sets it
+        }
+        if completed {
             self.list_ready(now);
             self.list(now);
             let late = Instant::now().saturating_duration_since(now);

@@ -16,7 +16,7 @@ impl Backend for Libx264 {
         Codec::H264
     }
 
-    /// x264 itself picks the lowest level that fits size, frame rate and bit rate, writes VUI timing
+    /// x264 itself picks the lowest level that fits size, frame rate and bit rate where none is asked for, writes VUI timing
     /// from the frame rate, and repeats the parameter sets as long as nobody asks for a global header.
     ///
     /// The faster presets keep what stands in the parameter sets of `veryfast`: CABAC, the 8×8 transform, weighted
@@ -27,14 +27,17 @@ impl Backend for Libx264 {
             Speed::Faster => ("superfast", ""),
             Speed::Fastest => ("ultrafast", ":cabac=1:8x8dct=1:weightp=1"),
         };
-        vec![
+        let coding = target.video.coding;
+        let mut options = vec![
             ("preset", preset.to_owned()),
             ("tune", "zerolatency".to_owned()),
-            ("profile", target.profile.to_owned()),
+            ("profile", coding.profile.as_str().to_owned()),
             ("bf", "0".to_owned()),
             ("sc_threshold", "0".to_owned()),
             ("forced-idr", "1".to_owned()),
             ("x264-params", format!("keyint=infinite:open-gop=0{kept}")),
-        ]
+        ];
+        options.extend(coding.level.map(|level| ("level", level.to_string())));
+        options
     }
 }

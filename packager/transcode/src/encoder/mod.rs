@@ -46,8 +46,6 @@ pub struct Target<'a> {
     pub preset: &'a str,
     /// How much faster than that it has to be.
     pub speed: Speed,
-    /// The profile, in the encoder's own words.
-    pub profile: &'a str,
 }
 
 /// How fast an encoder is asked to be. The faster ones leave the parameter sets as they are, byte for byte, where they
@@ -185,6 +183,7 @@ fn rational(rate: FrameRate) -> Result<ffmpeg::Rational, ffmpeg::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Coding;
 
     fn video() -> VideoPlan {
         VideoPlan {
@@ -195,12 +194,12 @@ mod tests {
             bitrate_max: 400_000,
             buffer_ms: 1000,
             threads: 1,
+            coding: Coding::default(),
         }
     }
 
     fn try_open(name: &str, video: &VideoPlan) -> Result<(), OpenError> {
-        let target =
-            Target { video, frame_rate: FrameRate::THIRTY, preset: "veryfast", speed: Speed::Preset, profile: "high" };
+        let target = Target { video, frame_rate: FrameRate::THIRTY, preset: "veryfast", speed: Speed::Preset };
         open(name, &target).map(drop)
     }
 

@@ -79,7 +79,13 @@ impl Message for Input {
         match self {
             Self::Unit(unit) => Some(&unit.data),
             Self::Slate { data } => Some(data),
-            Self::Start(_) | Self::Switch | Self::Clock { .. } | Self::Pace { .. } | Self::Finish => None,
+            Self::Start(_)
+            | Self::Switch
+            | Self::Clock { .. }
+            | Self::Pass { .. }
+            | Self::Pace { .. }
+            | Self::Encode { .. }
+            | Self::Finish => None,
         }
     }
 
@@ -87,7 +93,13 @@ impl Message for Input {
         match self {
             Self::Unit(unit) => Some(&mut unit.data),
             Self::Slate { data } => Some(data),
-            Self::Start(_) | Self::Switch | Self::Clock { .. } | Self::Pace { .. } | Self::Finish => None,
+            Self::Start(_)
+            | Self::Switch
+            | Self::Clock { .. }
+            | Self::Pass { .. }
+            | Self::Pace { .. }
+            | Self::Encode { .. }
+            | Self::Finish => None,
         }
     }
 }

@@ -7,7 +7,8 @@
 
 mod audio;
 mod decoder;
-mod grid;
+mod encoders;
+mod keys;
 mod outlet;
 mod pacing;
 mod rendition;
@@ -179,6 +180,8 @@ fn feed(input: &mut impl Read, stage: &mut Stage<'_>) -> Result<(), WorkerError>
             Some(Input::Switch) => stage.switch()?,
             Some(Input::Clock { video, audio }) => stage.clock(video, audio)?,
             Some(Input::Pace { rendition, step }) => stage.pace(rendition, step),
+            Some(Input::Pass { at }) => stage.pass(at)?,
+            Some(Input::Encode { at }) => stage.encode(at)?,
             Some(Input::Start(_)) => return Err(WorkerError::Protocol("a second plan")),
             Some(Input::Finish) | None => return Ok(()),
         }
@@ -276,6 +279,14 @@ impl<'scope> Stage<'scope> {
             video.switch();
         }
         self.hear(audio::Job::Switch)
+    }
+
+    fn pass(&mut self, at: MediaTime) -> Result<(), WorkerError> {
+        self.video.as_mut().map_or(Ok(()), |video| video.pass(at))
+    }
+
+    fn encode(&mut self, at: MediaTime) -> Result<(), WorkerError> {
+        self.video.as_mut().map_or(Ok(()), |video| video.encode(at))
     }
 
     /// The output goes on without what is late by now.

@@ -2,7 +2,7 @@
 //!
 //! Pure: knows slots, no picture and no clock. Whatever is told takes effect with an IDR, where a segment begins.
 
-use super::grid::Grid;
+use super::keys::Beat;
 use crate::wire::{Origin, Step};
 
 /// What becomes of one slot in one rendition.
@@ -39,20 +39,32 @@ impl Pacing {
         self.step
     }
 
-    /// What becomes of `slot`; slots come in order. Parts of `part_frames` slots are counted from each key.
-    pub(super) fn turn_out(&mut self, slot: i64, grid: &Grid, part_frames: u32) -> Turnout {
+    /// What becomes of the slot of `beat`; slots come in order. Parts of `part_frames` slots are counted from each key.
+    pub(super) fn turn_out(&mut self, beat: Beat, part_frames: u32) -> Turnout {
         let before = self.step;
         let begins = !std::mem::replace(&mut self.begun, true);
-        if begins || grid.is_key(slot) {
-            self.step = self.wanted;
+        if begins || beat.is_key {
+            self.step = if beat.may_turn || begins { self.wanted } else { self.within(before) };
         }
+        let is_odd = |after_key: i64| after_key % i64::from(part_frames.max(1)) % 2 == 1;
+        let slot = beat.slot;
         match self.step {
             Step::Whole | Step::Faster | Step::Fastest => Turnout::Encode { until: slot + 1 },
-            Step::HalfRate if is_odd(slot, grid, part_frames) => Turnout::Omit,
-            Step::HalfRate => Turnout::Encode { until: slot + 1 + i64::from(is_odd(slot + 1, grid, part_frames)) },
+            Step::HalfRate if is_odd(beat.after_key) => Turnout::Omit,
+            Step::HalfRate => Turnout::Encode { until: slot + 1 + i64::from(beat.next_after_key.is_some_and(is_odd)) },
             Step::LowerRung if before == Step::LowerRung => Turnout::Omit,
             Step::LowerRung => Turnout::Rest,
         }
+    }
+
+    /// What is given up where no rendition may begin or cease to have an encoder.
+    fn within(&self, before: Step) -> Step {
+        if before == Step::LowerRung { before } else { self.wanted.min(Step::HalfRate) }
+    }
+
+    /// It has an encoder again, whatever was told.
+    pub(super) fn wake(&mut self) {
+        self.step = self.step.min(Step::HalfRate);
     }
 }
 
@@ -75,17 +87,14 @@ pub(super) fn origins(steps: &[(u8, Step)]) -> Vec<Origin> {
     origins
 }
 
-/// Whether `slot` has an odd number within its part.
-fn is_odd(slot: i64, grid: &Grid, part_frames: u32) -> bool {
-    (slot - grid.key_before(slot)) % i64::from(part_frames.max(1)) % 2 == 1
-}
-
 #[cfg(test)]
 mod tests {
     use schema::MediaTime;
     use schema::ladder::FrameRate;
 
+    use super::super::keys::Keys;
     use super::*;
+    use crate::grid::Grid;
 
     fn grid(rate: FrameRate) -> Grid {
         Grid::new(rate, MediaTime::from_millis(2_000), MediaTime::ZERO)
@@ -93,7 +102,8 @@ mod tests {
 
     /// Slot and length of all pictures that are encoded among the first `slots`.
     fn encoded(pacing: &mut Pacing, grid: &Grid, part_frames: u32, slots: std::ops::Range<i64>) -> Vec<(i64, i64)> {
-        let turnout = |slot| match pacing.turn_out(slot, grid, part_frames) {
+        let mut keys = Keys::default();
+        let turnout = |slot| match pacing.turn_out(keys.beat(slot, grid), part_frames) {
             Turnout::Encode { until } => Some((slot, until - slot)),
             Turnout::Omit | Turnout::Rest => None,
         };
@@ -107,13 +117,39 @@ mod tests {
         assert_eq!(encoded(&mut pacing, &grid, 10, 0..30).len(), 30);
         pacing.want(Step::LowerRung);
         assert_eq!(encoded(&mut pacing, &grid, 10, 30..60).len(), 30);
-        assert_eq!(pacing.turn_out(60, &grid, 10), Turnout::Rest);
+        assert_eq!(pacing.turn_out(Keys::default().beat(60, &grid), 10), Turnout::Rest);
         assert!(encoded(&mut pacing, &grid, 10, 61..120).is_empty());
         pacing.want(Step::Whole);
         assert_eq!(encoded(&mut pacing, &grid, 10, 120..180).len(), 60);
         let mut late = Pacing::default();
         late.want(Step::HalfRate);
         assert_eq!(encoded(&mut late, &grid, 10, 30..60).len(), 15);
+    }
+
+    #[test]
+    fn while_a_source_leads_no_encoder_ends_or_begins_and_half_the_pictures_are_still_left_out() {
+        let grid = grid(FrameRate::THIRTY);
+        let (mut pacing, mut resting, mut keys) = (Pacing::default(), Pacing::default(), Keys::default());
+        resting.want(Step::LowerRung);
+        assert_eq!(resting.turn_out(keys.beat(0, &grid), 10), Turnout::Rest);
+        pacing.turn_out(keys.beat(0, &grid), 10);
+        keys.lead();
+        keys.keyframe(33);
+        pacing.want(Step::LowerRung);
+        resting.want(Step::Whole);
+        let beat = keys.beat(33, &grid);
+        assert_eq!(
+            (pacing.turn_out(beat, 10), resting.turn_out(beat, 10)),
+            (Turnout::Encode { until: 34 }, Turnout::Omit)
+        );
+        assert_eq!(pacing.step(), Step::HalfRate);
+        assert_eq!(pacing.turn_out(keys.beat(34, &grid), 10), Turnout::Omit);
+        resting.wake();
+        keys.follow_grid(40);
+        let beat = keys.beat(40, &grid);
+        assert_eq!(pacing.turn_out(beat, 10), Turnout::Encode { until: 42 });
+        assert_eq!(resting.turn_out(beat, 10), Turnout::Encode { until: 41 });
+        assert_eq!(pacing.turn_out(keys.beat(60, &grid), 10), Turnout::Rest, "as soon as the grid's next key comes");
     }
 
     #[test]

@@ -55,8 +55,7 @@ pub(super) struct Recipe {
 
 impl Recipe {
     fn open(&self, speed: Speed) -> Result<encoder::video::Encoder, OpenError> {
-        let target =
-            Target { video: &self.video, frame_rate: self.frame_rate, preset: &self.preset, speed, profile: "high" };
+        let target = Target { video: &self.video, frame_rate: self.frame_rate, preset: &self.preset, speed };
         crate::encoder::open(&self.encoder, &target)
     }
 }

@@ -8,19 +8,21 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ffmpeg_next::frame;
+use schema::ladder::PictureSize;
 use schema::{AccessUnit, MediaTime};
 
 use super::decoder::{Corrupt, Decoder};
-use super::grid::{Grid, Placement};
+use super::encoders::Encoders;
+use super::keys::Keys;
 use super::outlet::Outlet;
-use super::pacing::{self, Pacing, Turnout};
-use super::rendition::{Job, Kind};
+use super::rendition::Job;
 use super::scale::{Scaler, Shape};
 use super::slate::Slate;
 use super::thumbnail::Thumbnails;
 use super::{Counters, WorkerError};
 use crate::ffi;
-use crate::wire::{Origin, Output, Plan, SLATE_AFTER, Step, Turn, VideoPlan};
+use crate::grid::{Grid, Placement};
+use crate::wire::{Output, Plan, SLATE_AFTER, Step, VideoPlan};
 
 /// While no keyframe comes, one is asked for so often.
 const KEYFRAME_WISH_INTERVAL: MediaTime = MediaTime::SECOND;
@@ -40,8 +42,12 @@ pub(super) struct Video<'a> {
     sync: Sync,
     grid: Grid,
     plans: Vec<VideoPlan>,
+    keys: Keys,
     scaler: Option<Scaler>,
-    /// The newest picture of each rendition, to be repeated.
+    /// The source's newest picture, and the size that was told of it.
+    source: Option<frame::Video>,
+    told: Option<PictureSize>,
+    /// The newest picture of each rendition that is encoded, to be repeated.
     newest: Vec<frame::Video>,
     /// When it was shown; `None` before the first.
     shown: Option<MediaTime>,
@@ -50,20 +56,6 @@ pub(super) struct Video<'a> {
     thumbnails: Thumbnails,
     outlet: Outlet,
     counters: &'a Counters,
-}
-
-/// The way to all encoders, the largest rendition's first, and what each leaves out.
-struct Encoders {
-    rungs: Vec<Encoding>,
-    part_frames: u32,
-}
-
-struct Encoding {
-    rendition: u8,
-    queue: SyncSender<Job>,
-    pacing: Pacing,
-    /// Where the rendition's units come from.
-    origin: Origin,
 }
 
 impl<'a> Video<'a> {
@@ -80,7 +72,10 @@ impl<'a> Video<'a> {
             sync: Sync::Waiting { asked: None },
             grid: Grid::new(plan.frame_rate, plan.keyframe_interval, plan.start),
             plans: plan.video.clone(),
+            keys: Keys::default(),
             scaler: None,
+            source: None,
+            told: None,
             newest: Vec::new(),
             shown: None,
             slate: Slate::default(),
@@ -93,16 +88,31 @@ impl<'a> Video<'a> {
 
     /// A rendition gives up so much from its next IDR on.
     pub(super) fn pace(&mut self, rendition: u8, step: Step) {
-        // Nothing stands in for the smallest.
-        let is_last = self.plans.last().is_some_and(|last| last.rendition == rendition);
-        let step = if is_last { step.min(Step::HalfRate) } else { step };
-        if let Some(encoding) = self.encoders.rungs.iter_mut().find(|encoding| encoding.rendition == rendition) {
-            encoding.pacing.want(step);
-        }
+        self.encoders.pace(rendition, step);
+    }
+
+    /// From the slot at `at` on the largest rendition is not encoded; see [`crate::wire::Input::Pass`].
+    pub(super) fn pass(&mut self, at: MediaTime) -> Result<(), WorkerError> {
+        self.fill_up_to(at - MediaTime(1))?;
+        self.encoders.set_idle(1);
+        self.keys.lead();
+        self.scale_anew()
+    }
+
+    /// From the slot at `at` on all renditions are encoded again; see [`crate::wire::Input::Encode`].
+    pub(super) fn encode(&mut self, at: MediaTime) -> Result<(), WorkerError> {
+        self.fill_up_to(at - MediaTime(1))?;
+        self.grid.begin_at(at);
+        self.encoders.set_idle(0);
+        self.keys.follow_grid(self.grid.next());
+        self.scale_anew()
     }
 
     /// Takes the next coded picture of the feed.
     pub(super) fn unit(&mut self, unit: &AccessUnit) -> Result<(), WorkerError> {
+        if unit.random_access {
+            self.keys.keyframe(self.grid.slot_of(unit.pts));
+        }
         if matches!(self.sync, Sync::Waiting { .. }) && !unit.random_access {
             self.outlet.discarded("before_keyframe")?;
             return self.ask_for_keyframe(unit.pts);
@@ -195,14 +205,18 @@ impl<'a> Video<'a> {
 
     /// Shows the newest picture once more, or the slate where there is none or it is old.
     fn repeat(&mut self, slot: i64) -> Result<(), WorkerError> {
+        if self.encoders.idle() == self.plans.len() {
+            return Ok(()); // nobody would see it
+        }
         let time = self.grid.time_of(slot);
         if self.shown.is_some_and(|shown| time - shown < SLATE_AFTER) {
             self.counters.repeated.fetch_add(1, Ordering::Relaxed);
             return self.show_newest(slot);
         }
-        let slate = self.slate.pictures(&self.plans, &self.outlet)?;
+        let beat = self.keys.beat(slot, &self.grid);
+        let (slate, idle) = (self.slate.pictures(&self.plans, &self.outlet)?, self.encoders.idle());
         self.counters.slate.fetch_add(1, Ordering::Relaxed);
-        self.encoders.hand_on(slate, slot, &self.grid, &self.outlet)
+        self.encoders.hand_on(&slate[idle..], beat, time, &self.outlet)
     }
 
     /// Makes `picture` the newest one of each rendition.
@@ -210,77 +224,33 @@ impl<'a> Video<'a> {
         self.shown = Some(pts);
         let began = Instant::now();
         let shape = Shape::of(picture);
-        let before = self.scaler.as_ref().map(Scaler::shape);
-        if before.map(|before| before.size) != Some(shape.size) {
+        if self.told.replace(shape.size) != Some(shape.size) {
             self.outlet.say(Output::SourceSize { width: shape.size.width, height: shape.size.height })?;
         }
-        if before != Some(shape) {
-            self.scaler = Some(Scaler::new(shape, &self.plans).map_err(WorkerError::Scale)?);
+        let encoded = &self.plans[self.encoders.idle()..];
+        if !encoded.is_empty() && self.scaler.as_ref().map(Scaler::shape) != Some(shape) {
+            self.scaler = Some(Scaler::new(shape, encoded).map_err(WorkerError::Scale)?);
         }
         if let Some(scaler) = &mut self.scaler {
             self.newest = scaler.scale(picture).map_err(WorkerError::Scale)?;
         }
+        self.source = Some(ffi::share(picture).map_err(WorkerError::Scale)?);
         self.counters.busy(began);
         self.thumbnails.offer(picture);
         Ok(())
     }
 
+    /// Other renditions are encoded now: the newest picture is scaled for these.
+    fn scale_anew(&mut self) -> Result<(), WorkerError> {
+        (self.scaler, self.newest) = (None, Vec::new());
+        match (self.source.take(), self.shown) {
+            (Some(picture), Some(shown)) => self.scale(&picture, shown),
+            _ => Ok(()),
+        }
+    }
+
     fn show_newest(&mut self, slot: i64) -> Result<(), WorkerError> {
-        self.encoders.hand_on(&self.newest, slot, &self.grid, &self.outlet)
-    }
-}
-
-impl Encoders {
-    fn new(plan: &Plan, queues: Vec<SyncSender<Job>>) -> Self {
-        let encoding = |(video, queue): (&VideoPlan, _)| Encoding {
-            rendition: video.rendition,
-            queue,
-            pacing: Pacing::default(),
-            origin: Origin::Own,
-        };
-        Self { rungs: plan.video.iter().zip(queues).map(encoding).collect(), part_frames: plan.part_frames }
-    }
-
-    /// Hands each encoder its picture for `slot`, but those that leave it out.
-    fn hand_on(
-        &mut self,
-        pictures: &[frame::Video],
-        slot: i64,
-        grid: &Grid,
-        outlet: &Outlet,
-    ) -> Result<(), WorkerError> {
-        let part_frames = self.part_frames;
-        let turnouts: Vec<Turnout> =
-            self.rungs.iter_mut().map(|encoding| encoding.pacing.turn_out(slot, grid, part_frames)).collect();
-        self.turn(slot, grid, outlet)?;
-        let kind = if grid.is_key(slot) { Kind::Key } else { Kind::Any };
-        for ((picture, encoding), turnout) in pictures.iter().zip(&self.rungs).zip(turnouts) {
-            let job = match turnout {
-                Turnout::Encode { until } => {
-                    let picture = ffi::share(picture).map_err(WorkerError::Scale)?;
-                    Job::Picture { picture, slot, until, kind, step: encoding.pacing.step() }
-                }
-                Turnout::Rest => Job::Rest { slot },
-                Turnout::Omit => continue,
-            };
-            encoding.queue.send(job).map_err(|_| WorkerError::EncoderGone)?;
-        }
-        Ok(())
-    }
-
-    /// Tells, before anything of this slot is encoded, which renditions' units come from elsewhere from here on.
-    fn turn(&mut self, slot: i64, grid: &Grid, outlet: &Outlet) -> Result<(), WorkerError> {
-        let steps: Vec<(u8, Step)> =
-            self.rungs.iter().map(|encoding| (encoding.rendition, encoding.pacing.step())).collect();
-        let mut origins = Vec::new();
-        for (encoding, origin) in self.rungs.iter_mut().zip(pacing::origins(&steps)) {
-            if origin != std::mem::replace(&mut encoding.origin, origin) {
-                origins.push((encoding.rendition, origin));
-            }
-        }
-        if origins.is_empty() {
-            return Ok(());
-        }
-        outlet.say(Output::Turn(Turn { at: grid.time_of(slot), origins, law: None }))
+        let beat = self.keys.beat(slot, &self.grid);
+        self.encoders.hand_on(&self.newest, beat, self.grid.time_of(slot), &self.outlet)
     }
 }

@@ -4,7 +4,7 @@
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::{decoder, frame};
 use packager_transcode::pattern::{Pattern, PatternConfig};
-use packager_transcode::wire::{self, AudioPlan, Input, Output, Plan, VideoPlan};
+use packager_transcode::wire::{self, AudioPlan, Coding, Input, Output, Plan, VideoPlan};
 use packager_transcode::worker::{self, WorkerError};
 use schema::ladder::FrameRate;
 use schema::{AccessUnit, MediaTime};
@@ -28,7 +28,16 @@ pub(crate) fn feed(mut pattern: Pattern, end: MediaTime) -> Vec<AccessUnit> {
 }
 
 pub(crate) fn video(rendition: u8, width: u32, height: u32) -> VideoPlan {
-    VideoPlan { rendition, width, height, bitrate: 500_000, bitrate_max: 600_000, buffer_ms: 1000, threads: 1 }
+    VideoPlan {
+        rendition,
+        width,
+        height,
+        bitrate: 500_000,
+        bitrate_max: 600_000,
+        buffer_ms: 1000,
+        threads: 1,
+        coding: Coding::default(),
+    }
 }
 
 pub(crate) fn plan(frame_rate: FrameRate) -> Plan {

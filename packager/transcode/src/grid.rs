@@ -11,12 +11,20 @@ use schema::ladder::FrameRate;
 
 /// What becomes of a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Placement {
+pub enum Placement {
     /// It is the first of all: every one of these slots shows it, those before its own too, so that
     /// pictures and sound begin at the same instant.
-    Begin { slots: Range<i64> },
+    Begin {
+        /// The slots, its own the last.
+        slots: Range<i64>,
+    },
     /// The slots `repeat` show the picture before, then `slot` shows this one.
-    Show { repeat: Range<i64>, slot: i64 },
+    Show {
+        /// The empty ones before it.
+        repeat: Range<i64>,
+        /// Its own.
+        slot: i64,
+    },
     /// It comes before the first slot: nothing is put out, but it is what an empty first slot repeats.
     Hold,
     /// Its slot is taken; it is left out.
@@ -25,8 +33,9 @@ pub(super) enum Placement {
     TooFar,
 }
 
+/// The slots of an output, and which of them are taken.
 #[derive(Debug)]
-pub(super) struct Grid {
+pub struct Grid {
     rate: FrameRate,
     keyframe_interval: MediaTime,
     /// The first slot of all.
@@ -41,21 +50,36 @@ pub(super) struct Grid {
 
 impl Grid {
     /// The longest hole that is filled with repeated pictures. Longer ones are no hole but a broken clock.
-    pub(super) const GAP_MAX: MediaTime = MediaTime(60 * MediaTime::PER_SECOND);
+    pub const GAP_MAX: MediaTime = MediaTime(60 * MediaTime::PER_SECOND);
 
     /// The most that a first picture is shown before its time. A later one leaves the beginning empty.
     const LEAD_MAX: MediaTime = MediaTime::SECOND;
 
     /// A grid whose first slot is the first at or after `start`.
-    pub(super) fn new(rate: FrameRate, keyframe_interval: MediaTime, start: MediaTime) -> Self {
+    #[must_use]
+    pub fn new(rate: FrameRate, keyframe_interval: MediaTime, start: MediaTime) -> Self {
         let mut grid = Self { rate, keyframe_interval, first: 0, next: 0, held: false, placed: None };
         grid.first = grid.slots_before(start);
         grid.next = grid.first;
         grid
     }
 
+    /// What was shown before is held, and the first empty slot is the first at or after `start`: pictures before it are
+    /// not shown any more.
+    pub fn begin_at(&mut self, start: MediaTime) {
+        self.first = self.slots_before(start).max(self.next);
+        self.next = self.first;
+        self.held = true;
+    }
+
+    /// The first slot that is still empty.
+    #[must_use]
+    pub fn next(&self) -> i64 {
+        self.next
+    }
+
     /// Where a picture of time `pts` goes.
-    pub(super) fn place(&mut self, pts: MediaTime) -> Placement {
+    pub fn place(&mut self, pts: MediaTime) -> Placement {
         let slot = self.slot_of(pts);
         if slot < self.first {
             self.held = true;
@@ -87,7 +111,7 @@ impl Grid {
 
     /// The slots up to and including `time` that are still empty; they are taken by this call, for a
     /// picture that is there already.
-    pub(super) fn fill_up_to(&mut self, time: MediaTime) -> Range<i64> {
+    pub fn fill_up_to(&mut self, time: MediaTime) -> Range<i64> {
         let from = self.next;
         if time - self.time_of(from) > Self::GAP_MAX {
             return from..from;
@@ -98,14 +122,16 @@ impl Grid {
     }
 
     /// Whether `slot` is the first at or after a multiple of the keyframe interval.
-    pub(super) fn is_key(&self, slot: i64) -> bool {
+    #[must_use]
+    pub fn is_key(&self, slot: i64) -> bool {
         let interval = self.keyframe_interval.0.max(1);
         let time = self.time_of(slot).0;
         self.time_of(slot - 1).0 < time - time.rem_euclid(interval)
     }
 
     /// The newest slot up to and including `slot` that is a key.
-    pub(super) fn key_before(&self, slot: i64) -> i64 {
+    #[must_use]
+    pub fn key_before(&self, slot: i64) -> i64 {
         let interval = self.keyframe_interval.0.max(1);
         let time = self.time_of(slot).0;
         let first = self.slots_before(MediaTime(time - time.rem_euclid(interval)));
@@ -113,12 +139,14 @@ impl Grid {
     }
 
     /// When `slot` is shown.
-    pub(super) fn time_of(&self, slot: i64) -> MediaTime {
+    #[must_use]
+    pub fn time_of(&self, slot: i64) -> MediaTime {
         self.rate.time_of(slot)
     }
 
     /// The slot within half a frame of `pts`; of two equally near ones the earlier.
-    fn slot_of(&self, pts: MediaTime) -> i64 {
+    #[must_use]
+    pub fn slot_of(&self, pts: MediaTime) -> i64 {
         let frame = i128::from(MediaTime::PER_SECOND) * i128::from(self.rate.denominator.max(1));
         let twice = 2 * i128::from(pts.0) * i128::from(self.rate.numerator.max(1));
         clamped(ceiling(twice - frame, 2 * frame))
