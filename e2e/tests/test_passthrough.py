@@ -41,14 +41,14 @@ def nals(data):
 
 
 def sent_slices(clip):
-    """{slice: number of its picture} of a clip whose frames have start codes."""
+    """{slice: numbers of the pictures that are it} of a clip whose frames have start codes; pictures may be alike."""
     bytes_, numbers, at, number = clip.video_frames.read_bytes(), {}, 0, 0
     while at < len(bytes_):
         length = int.from_bytes(bytes_[at:at + 4], "big")
         frame = bytes_[at + 4:at + 4 + length]
         for nal in frame.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1"):
             if nal and nal[0] & 0x1f in SLICES:
-                numbers[nal.rstrip(b"\0")] = number
+                numbers.setdefault(nal.rstrip(b"\0"), set()).add(number)
         at, number = at + 4 + length, number + 1
     return numbers, number
 
@@ -62,14 +62,14 @@ def boxes(data):
 
 
 def passed_segments(recording, name, clip):
-    """For each complete segment of a rendition: the numbers of the clip's pictures in it, None for any other picture."""
+    """For each complete segment of a rendition: which of the clip's pictures may be each of its slices, none for any other."""
     numbers, count = sent_slices(clip)
     whole = union(recording, next(one for one in recording.renditions if one.name == name))
     found = []
     for segment in whole.playlist.complete():
         body = whole.bodies[segment.uri]
         slices = [nal for kind, content in boxes(body) if kind == b"mdat" for nal in nals(content)]
-        found.append([numbers.get(nal.rstrip(b"\0")) for nal in slices])
+        found.append([numbers.get(nal.rstrip(b"\0"), set()) for nal in slices])
     return found, count
 
 
@@ -77,12 +77,15 @@ def check_bytes(recording, name, clip, least):
     """Each segment is passed through as a whole or not at all, its pictures in the order in which they were sent."""
     segments, count = passed_segments(recording, name, clip)
     passed = 0
-    for numbers in segments:
-        ours = [number for number in numbers if number is not None]
-        assert not ours or len(ours) == len(numbers), numbers
-        steps = [(after - before) % count for before, after in zip(ours, ours[1:])]
-        assert all(step in (1, 2) for step in steps), ours
-        passed += bool(ours)
+    for slices in segments:
+        if not slices[0]:
+            continue  # its IDR is of our encoder, which may write the same as OBS where nothing moves
+        now = slices[0]
+        for index, after in enumerate(slices):
+            # One picture may be lost.
+            now = after & {(number + step) % count for number in now for step in (1, 2)} if index else after
+            assert now, f"slice {index} of {len(slices)} is none that was sent then: {slices}"
+        passed += 1
     print(f"{passed} of {len(segments)} segments of {name} are as they were sent")
     assert passed >= least, segments
 

@@ -22,8 +22,8 @@ const PROOF: u32 = 3;
 const PROOF_MAX: u32 = 24;
 /// What held for so long is not held against a source.
 const HELD_LONG: MediaTime = MediaTime(60 * MediaTime::PER_SECOND);
-/// The average rate is measured over so many target durations.
-const AVERAGE_SEGMENTS: i64 = 5;
+/// The average rate is measured over so long, and over the proof before that.
+const AVERAGE_OVER: MediaTime = MediaTime(30 * MediaTime::PER_SECOND);
 /// How far the measured figures may lie above those that are listed, in percent (authoring rules, 1.26 to 1.30).
 const HALF_PEAK_PERCENT: u64 = 120;
 const AVERAGE_PERCENT: u64 = 108;
@@ -285,7 +285,9 @@ impl Passthrough {
 
     /// One CODECS string of the top rung must be exact before and after (rfc8216bis 6.2.4).
     fn is_proved(&self, listed: Option<&str>) -> bool {
-        let proved = |run: &Run| run.keyframes >= self.proof && listed == Some(run.codecs.as_str());
+        let proved = |run: &Run| {
+            run.keyframes >= self.proof && listed == Some(run.codecs.as_str()) && run.weights.average_fits(&self.terms)
+        };
         self.run.as_ref().is_some_and(proved)
     }
 
@@ -326,32 +328,41 @@ struct Weights {
 impl Weights {
     /// Takes a picture; false if what the last ones take is more than is listed.
     fn fits(&mut self, unit: &AccessUnit, slot: i64, terms: &Terms) -> bool {
-        let segment = terms.timing.segment_slots();
+        let (segment, longest) = (terms.timing.segment_slots(), terms.timing.slot_at(AVERAGE_OVER));
         let boxes = SAMPLE_OVERHEAD_BYTES + FRAGMENT_OVERHEAD_BYTES / terms.timing.part_frames.max(1).unsigned_abs();
         let bytes = u64::try_from(unit.data.len()).unwrap_or(u64::MAX).saturating_add(boxes);
         self.pictures.push_back((slot, bytes));
         self.sum = self.sum.saturating_add(bytes);
-        while let Some((_, old)) = self.pictures.pop_front_if(|(at, _)| *at + segment * AVERAGE_SEGMENTS <= slot) {
-            self.sum -= old;
+        while let Some((_, old)) = self.pictures.pop_front_if(|(at, _)| *at + longest <= slot) {
+            self.sum = self.sum.saturating_sub(old);
         }
-        let holds = |slots: i64, bytes: u64, rate: u64, percent: u64| {
-            let length = terms.timing.frame_rate.time_of(slots);
-            let granted = i128::from(rate) * i128::from(length.0) * i128::from(percent);
-            i128::from(bytes) * 800 * i128::from(MediaTime::PER_SECOND) <= granted
-        };
-        let whole = self.of_last(segment, slot);
-        let half = self.of_last((segment + 1) / 2, slot);
-        let average = self.pictures.front().is_none_or(|(first, _)| {
-            let slots = slot + 1 - first;
-            slots < segment * AVERAGE_SEGMENTS || holds(slots, self.sum, terms.bandwidth.average, AVERAGE_PERCENT)
-        });
-        average
-            && holds(segment, whole, terms.bandwidth.peak, 100)
-            && holds((segment + 1) / 2, half, terms.bandwidth.peak, HALF_PEAK_PERCENT)
+        let (half, peak) = ((segment + 1) / 2, terms.bandwidth.peak);
+        let is_known = self.length() >= longest;
+        (!is_known || self.average_fits(terms))
+            && holds(terms, segment, self.of_last(segment, slot), peak, 100)
+            && holds(terms, half, self.of_last(half, slot), peak, HALF_PEAK_PERCENT)
+    }
+
+    /// True if what is known takes no more than the average that is listed.
+    fn average_fits(&self, terms: &Terms) -> bool {
+        holds(terms, self.length(), self.sum, terms.bandwidth.average, AVERAGE_PERCENT)
+    }
+
+    /// From the oldest picture to the newest, in slots.
+    fn length(&self) -> i64 {
+        let ends = self.pictures.front().zip(self.pictures.back());
+        ends.map_or(0, |((first, _), (last, _))| last + 1 - first)
     }
 
     fn of_last(&self, slots: i64, slot: i64) -> u64 {
         let newest = self.pictures.iter().rev().take_while(|(at, _)| *at + slots > slot);
         newest.fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes))
     }
+}
+
+/// True if so many bytes in so many slots are within that percentage of a rate in bits per second.
+fn holds(terms: &Terms, slots: i64, bytes: u64, rate: u64, percent: u64) -> bool {
+    let length = terms.timing.frame_rate.time_of(slots);
+    let granted = i128::from(rate) * i128::from(length.0) * i128::from(percent);
+    i128::from(bytes) * 800 * i128::from(MediaTime::PER_SECOND) <= granted
 }

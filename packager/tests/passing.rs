@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use packager::broadcast::{
-    self, BroadcastEnd, BroadcastMetrics, Joining, Opening, Publishing, Start, Status, Tracks, Word,
+    self, BroadcastEnd, BroadcastMetrics, Joining, Opening, Outline, Publishing, Start, Status, Tracks, Word,
 };
 use packager::ladder::Bandwidth;
 use packager::live::LiveBroadcast;
 use packager::passthrough::{Break, Passthrough, Terms, Verdict};
 use packager::segment::{Cut, Part, Segmenter};
 use packager::timing::{TOLERANCE, Timing};
-use packager_transcode::wire::Law;
+use packager_transcode::wire::{Coding, Law, Profile};
 use prometheus::Registry;
 use proptest::prelude::*;
 use schema::api::{KeyRole, PublishGrant, SecondPublisher};
 use schema::ladder::{FrameRate, Ladder, LatencyProfile, PictureSize, Rung};
-use schema::{AccessUnit, Incarnation, MediaTime, SessionEnd, TrackKind};
+use schema::{AccessUnit, Incarnation, MediaTime, SessionEnd, TrackKind, UnixMicros};
 use support::{Life, OpenFeed, OpenPublisher, Script, open_feed, picture, vp8};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -140,6 +140,16 @@ fn whatever_breaks_a_rule_is_encoded_from_the_next_slot_on() {
 }
 
 #[test]
+fn a_picture_that_is_missing_alone_in_its_part_before_a_segment_is_a_gap() {
+    let (rate, timing) = (FrameRate::THIRTY, timing(LatencyProfile::Low, FrameRate::THIRTY));
+    // Segments of 31 slots: their last one is a part of its own, and nothing is there to be shown for longer.
+    for (lost, told) in [(122, vec![(62, None)]), (123, vec![(62, None), (123, Some(Break::Gap))])] {
+        let units = steady(rate, 0..150, 31).filter(|unit| unit.pts != rate.time_of(lost));
+        assert_eq!(turns(&mut watch_of(&timing), units, rate), told);
+    }
+}
+
+#[test]
 fn a_proof_is_longer_after_a_break_up_to_a_bound_and_one_lost_picture_is_none() {
     let rate = FrameRate::THIRTY;
     let timing = timing(LatencyProfile::Ultra, rate);
@@ -165,6 +175,19 @@ fn a_proof_is_longer_after_a_break_up_to_a_bound_and_one_lost_picture_is_none() 
         at_slot = (at_slot / 30 + 1) * 30;
     }
     assert_eq!(proofs, [3, 6, 12, 24, 24, 24]);
+}
+
+#[test]
+fn what_is_above_the_listed_average_is_not_passed_through_though_its_peak_is_not() {
+    let rate = FrameRate::THIRTY;
+    let timing = timing(LatencyProfile::Low, rate);
+    // 1.0 Mbit/s is listed, 1.3 at most.
+    let of = |slots: std::ops::Range<i64>, bytes: usize| slots.map(move |slot| at(rate, slot, slot % 60 == 0, bytes));
+    assert_eq!(turns(&mut watch_of(&timing), of(0..2_000, 4_900), rate), []);
+    assert_eq!(turns(&mut watch_of(&timing), of(0..2_000, 4_100), rate), [(120, None)]);
+    let raised = of(0..300, 4_000).chain(of(300..2_000, 4_900));
+    let told = turns(&mut watch_of(&timing), raised, rate);
+    assert!(matches!(told[..], [(120, None), (600..1_200, Some(Break::Bandwidth))]), "{told:?}");
 }
 
 #[test]
@@ -527,6 +550,56 @@ async fn a_worker_that_dies_while_a_source_is_passed_through_is_replaced_by_one_
         // Of its last segment each list has what it had come to, within a part.
         in_step_within(&run.live, 342);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_worker_cannot_decode_is_not_passed_through_any_more() {
+    let (publisher, mut run) = passing(&Script::new([Life::Wants(300)]), &[240, 120]).await;
+    publisher.pictures(60, as_it_is).await;
+    assert_eq!((run.metrics.passed_active.get(), off(&run.metrics, Break::Corrupt)), (0, 1));
+    publisher.end(SessionEnd::Closed);
+    run.running.join_next().await.unwrap().unwrap();
+    in_step(&run.live);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_backup_publisher_is_encoded_when_it_stands_in_and_passed_through_when_it_is_proved() {
+    let (publisher, mut run) = passing(&Script::new([Life::Well]), &[240, 120]).await;
+    let (backup, feed) = open_feed();
+    assert!(run.words.send(Word::Join(joins(feed, KeyRole::Backup))).await.is_ok());
+    // The primary brings nothing any more: its pictures stall first, and then the other is shown.
+    backup.pictures(400, as_it_is).await;
+    assert_eq!((off(&run.metrics, Break::Stalled), run.metrics.passed_active.get()), (1, 1));
+    drop(publisher);
+    backup.end(SessionEnd::Closed);
+    run.running.join_next().await.unwrap().unwrap();
+    in_step(&run.live);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_that_its_node_left_passes_its_publisher_through_again() {
+    let (publisher, feed) = open_feed();
+    let mut setup = setup(&Script::new([Life::Slate]), &[240, 120]);
+    let zero = UnixMicros::from(std::time::SystemTime::now()).plus(MediaTime(-600 * MediaTime::PER_SECOND));
+    let outline = Outline {
+        tracks: BOTH,
+        source: Some(SIZE),
+        frame_rate: FrameRate::new(25, 1),
+        zero,
+        coding: Coding { profile: Profile::High, level: Some(13) },
+    };
+    let mut running = JoinSet::new();
+    let opening = Opening::Resumed { outline, epoch: 4 };
+    running.spawn(broadcast::run(setup.start, opening, CancellationToken::new()));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(setup.words.send(Word::Join(joins(feed, KeyRole::Primary))).await.is_ok());
+    publisher.pictures(400, as_it_is).await;
+    assert_eq!(setup.metrics.passed_active.get(), 1);
+    publisher.end(SessionEnd::Closed);
+    running.join_next().await.unwrap().unwrap();
+    let live = setup.listed.try_recv().unwrap();
+    in_step(&live);
+    assert_eq!(setup.metrics.holes.get(), 0);
 }
 
 #[tokio::test(start_paused = true)]

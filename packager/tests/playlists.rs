@@ -781,6 +781,23 @@ fn another_renditions_media_in_its_place_bring_their_init_section_and_go_again()
 }
 
 #[test]
+fn sound_has_a_frame_in_a_segment_that_is_shorter_than_one() {
+    let rate = FrameRate::new(60, 1);
+    let mut run = Run::new(LatencyProfile::Ultra, rate, BOTH, MediaTime::ZERO);
+    // No frame begins within the one picture after the seventh second.
+    let at = rate.time_of(421);
+    run.feed(MediaTime::ZERO, at);
+    run.turn(at, &[], None);
+    run.feed(at, seconds(12));
+    run.revisions.iter().for_each(|revisions| judge(revisions, &run.timing));
+    let lists: Vec<Read_> = (0..3).map(|rendition| read(&run.last(rendition))).collect();
+    assert!(lists.iter().all(|list| discontinuities(list) == discontinuities(&lists[0])), "{lists:?}");
+    assert_eq!(dates(&run.last(0)), dates(&run.last(2)));
+    assert!(!run.last(2).contains("EXT-X-GAP"), "{}", run.last(2));
+    assert!((lists[2].segments[7].seconds() - 1_024.0 / 48_000.0).abs() < 0.000_1, "{lists:?}");
+}
+
+#[test]
 fn a_turn_whose_segment_waits_to_be_listed_is_bound_to_its_number() {
     let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
     run.feed(MediaTime::ZERO, seconds(4));

@@ -231,6 +231,8 @@ pub(crate) enum Life {
     Slate,
     /// It takes so long for each picture, and so long once its first rendition gives something up.
     Slow(Duration, Duration),
+    /// It cannot decode one picture after so many, and wants a keyframe.
+    Wants(usize),
 }
 
 /// Starts made-up transcoders, one life after the other; the last repeats.
@@ -281,6 +283,7 @@ struct Encoder {
     last_segment: Option<i64>,
     /// How many of the largest renditions are not encoded, and where IDRs lie then.
     passed: usize,
+    has_wanted: bool,
     keys: Vec<MediaTime>,
 }
 
@@ -296,6 +299,7 @@ impl Encoder {
             configured: false,
             last_segment: None,
             passed: 0,
+            has_wanted: false,
             keys: Vec::new(),
         }
     }
@@ -394,7 +398,7 @@ impl Encoder {
 impl TranscoderInput for Encoder {
     fn send(&mut self, input: Input) -> Pending<'_, Result<(), TranscodingError>> {
         Box::pin(async move {
-            let outputs = match input {
+            let mut outputs = match input {
                 Input::Start(_) => panic!("the plan was handed over at the start"),
                 Input::Finish => vec![Output::Finished],
                 Input::Unit(unit) if unit.codec.kind() == TrackKind::Video => self.video(&unit),
@@ -407,6 +411,11 @@ impl TranscoderInput for Encoder {
             };
             match self.life {
                 Life::Dies(pictures) if self.pictures >= pictures => self.out = None,
+                Life::Wants(pictures)
+                    if self.pictures >= pictures && !std::mem::replace(&mut self.has_wanted, true) =>
+                {
+                    outputs.push(Output::KeyframeWanted);
+                }
                 Life::Hangs(pictures) if self.pictures >= pictures => return Ok(()),
                 _ => {}
             }

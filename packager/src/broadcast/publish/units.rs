@@ -94,12 +94,11 @@ impl Publisher {
         completed | self.release()
     }
 
-    /// Cuts the sound that all pictures have come past.
+    /// Cuts the sound up to where pictures have come of any rendition: no turn can be told for that time any more.
     fn release(&mut self) -> bool {
         let Some(lead) = self.lead() else { return false };
-        let absent_after = self.absent_after();
-        let cut_to = self.pictures().map(|track| track.cut_to().unwrap_or(self.plan.start));
-        let until = cut_to.filter(|&end| lead - end <= absent_after).min().unwrap_or(lead);
+        let seen = self.pictures().filter_map(Track::end).max().unwrap_or(self.plan.start);
+        let until = if lead - seen <= self.absent_after() { seen } else { lead };
         let mut completed = false;
         for track in self.tracks.iter_mut().filter(|track| track.kind() == TrackKind::Audio) {
             completed |= track.release(until, &self.metrics);
