@@ -17,7 +17,7 @@ const ENCODE: f64 = 8.0e-9;
 /// Opus to AAC, in cores.
 const SOUND: f64 = 0.012;
 
-/// What of [`ENCODE`] a rung at that step takes.
+/// What a rung at that step takes of what its encoder takes without giving anything up.
 #[must_use]
 pub fn share(step: Step) -> f64 {
     match step {
