@@ -45,8 +45,9 @@ test-e2e: ## End to end with browsers, hls.js, Shaka Player, FFmpeg, aiortc, VLC
 	cargo build
 	e2e/run
 
-test-clients: ## Clients that few have: PyAV's FFmpeg, GStreamer (skipped where it is not installed)
+test-clients: ## Clients that few have: PyAV's FFmpeg, the newest GStreamer as a player, GStreamer as a publisher where it is installed
 	@scripts/setup --tests
+	@scripts/gstreamer
 	cargo build
 	e2e/run clients -rs
 
