@@ -33,7 +33,8 @@ run: build ## Sets up, builds, starts everything and plays a demo broadcast
 test: ## Runs every test: Rust, pages, and end to end with real clients
 	@scripts/setup --tests
 	@$(MAKE) web
-	@$(MAKE) test-rust test-web test-e2e
+	@$(MAKE) test-rust test-web
+	e2e/run # the binary that `cargo test` has built: with other features, all of it would be built a second time
 
 test-rust: ## Unit, property, HTTP and SQL tests
 	cargo test --workspace
@@ -45,8 +46,9 @@ test-e2e: ## End to end with browsers, hls.js, Shaka Player, FFmpeg, aiortc, VLC
 	cargo build
 	e2e/run
 
-test-clients: ## Clients that few have: PyAV's FFmpeg, GStreamer (skipped where it is not installed)
+test-clients: ## Clients that few have: PyAV's FFmpeg, the newest GStreamer as a player, GStreamer as a publisher where it is installed
 	@scripts/setup --tests
+	@scripts/gstreamer
 	cargo build
 	e2e/run clients -rs
 

@@ -55,6 +55,15 @@ def streamlink():
     return need("streamlink", ROOT / ".local/venv/bin/streamlink")
 
 
+def newest_gstreamer(seconds):
+    """gst-launch-1.0 of the folder that `scripts/gstreamer` makes, ended after so many seconds."""
+    folder = ROOT / ".local/sid"
+    if not (folder / ".headwater-complete").exists():
+        raise Missing("the newest GStreamer is not installed; run scripts/gstreamer (as root: it is entered by chroot)")
+    root = [] if os.geteuid() == 0 else [need("sudo"), "-n"]
+    return [*root, need("chroot", "/usr/sbin/chroot"), str(folder), "timeout", "--signal=INT", str(seconds), "gst-launch-1.0"]
+
+
 def vlc_command(home):
     """VLC without a window; it refuses to run as root, so it runs as nobody then."""
     vlc = need("cvlc")
