@@ -1,6 +1,6 @@
 /** HLS by hls.js: low latency, catch-up, levels. */
 
-import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type HlsConfig, type LevelDetails } from 'hls.js';
+import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type FragBufferedData, type HlsConfig, type LevelDetails } from 'hls.js';
 
 import type { Engine, EngineEvents, Fault } from './engine';
 import type { Level } from './words';
@@ -30,6 +30,11 @@ const REWOUND: Partial<HlsConfig> = {
   maxLiveSyncPlaybackRate: 1,
   liveSyncOnStallIncrease: 0,
 };
+
+/** So close to the wanted place is there, in seconds: a fragment may begin before it. */
+const BEGIN_SECONDS = 3;
+/** So many fragments are waited for. */
+const BEGIN_TRIES = 8;
 
 /** Before a playlist tells. */
 const CATCH_UP_SECONDS = 2;
@@ -70,12 +75,23 @@ export class HlsEngine implements Engine {
     hls.attachMedia(this.video);
   }
 
-  /** Which place a date has is known with the first list. */
+  /**
+   * Which place a date has is known with the first list. Where hls.js gives up its first fragment, as when it takes
+   * another level, it forgets where to begin and goes to live: until the picture is there it is told again.
+   */
   private beginAt(hls: Hls, from: Date): void {
+    const place = (details: LevelDetails): number => positionIn(details, from) ?? details.fragments[0]?.start ?? 0;
+    let tries = 0;
+    const hold = (_event: Events.FRAG_BUFFERED, { frag }: FragBufferedData): void => {
+      const details = hls === this.hls ? hls.latestLevelDetails : null;
+      const isThere = details === null || Math.abs(this.video.currentTime - place(details)) < BEGIN_SECONDS;
+      tries += 1;
+      if ((isThere && (frag.type as string) === 'main') || tries > BEGIN_TRIES) hls.off(Events.FRAG_BUFFERED, hold);
+      else if (!isThere) this.video.currentTime = place(details);
+    };
+    hls.on(Events.FRAG_BUFFERED, hold);
     hls.once(Events.LEVEL_UPDATED, (_event, { details }) => {
-      if (hls !== this.hls) return;
-      const position = positionIn(details, from);
-      hls.startLoad(position ?? (details.fragments[0]?.start ?? 0));
+      if (hls === this.hls) hls.startLoad(place(details));
     });
   }
 

@@ -30,6 +30,8 @@ export class Session {
   private pollTimer: number | undefined;
   private recoveryTimer: number | undefined;
   private polling = false;
+  /** Live is loading for a viewer who was back in the broadcast. */
+  private returning = false;
   private phaseSinceMs = performance.now();
   private attachedAtMs: number | null = null;
   private readonly counts = { stalls: 0, fatalErrors: 0, attachments: 0, firstFrameMs: null as number | null };
@@ -82,16 +84,15 @@ export class Session {
     const { attached, silence } = this.view.player;
     if (this.rewinding.isOn() && silence !== null) {
       this.toEnd();
-      return;
-    }
-    if (this.rewinding.end() && attached !== null) {
+    } else if (this.rewinding.end() && attached !== null) {
+      this.returning = true;
       this.show({ rewound: false });
       this.attach(attached);
-      return;
+    } else {
+      const position = this.livePosition();
+      if (position !== null) this.video.currentTime = position;
+      this.play();
     }
-    const position = this.livePosition();
-    if (position !== null) this.video.currentTime = position;
-    this.play();
   }
 
   /** Shows what was live so many seconds ago; close to live that is live. */
@@ -112,6 +113,11 @@ export class Session {
     this.show({ rewound: true });
     if (position === null) this.attach(attached);
     else this.video.currentTime = position;
+  }
+
+  /** To live, where the picture is too far behind and the viewer did not want that. */
+  private catchUp(): void {
+    if (!this.rewinding.isOn() && this.engine !== null && this.behind() > this.engine.catchUpSeconds()) this.toLive();
   }
 
   /** The broadcast is over: to its last second, in the list that plays. */
@@ -227,7 +233,7 @@ export class Session {
         this.after(0, () => { this.detach(); });
         break;
       case 'catchUp':
-        if (!this.rewinding.isOn() && this.engine !== null && this.behind() > this.engine.catchUpSeconds()) this.toLive();
+        this.catchUp();
         break;
       case 'poll':
         this.poll();
@@ -320,6 +326,8 @@ export class Session {
     if (this.attachedAtMs === null) return;
     this.counts.firstFrameMs ??= performance.now() - this.attachedAtMs;
     this.dispatch({ type: 'playing' });
+    if (this.returning) this.catchUp();
+    this.returning = false;
   };
 
   private readonly look = (): void => {
@@ -367,8 +375,8 @@ export class Session {
   private told(channel: ChannelState): void {
     if (this.stopped.signal.aborted) return;
     if (channel.kind === 'live') {
-      const isAnother = this.view.player.attached !== null && this.view.player.attached.id !== channel.broadcast.id;
-      if (isAnother) this.rewinding.end();
+      const { attached } = this.view.player;
+      if (attached !== null && attached.id !== channel.broadcast.id) this.rewinding.end();
       this.show({
         title: channel.title ?? this.view.title,
         startedAt: channel.startedAt,
