@@ -18,6 +18,9 @@ use crate::refusal::Refusal;
 const PLAYLIST: &str = "index.m3u8";
 /// The file name of a channel's state.
 const STATE: &str = "state.json";
+/// The file name of a channel's state that is held until the channel is live. A name of its own, not a query: caches
+/// that leave queries out would take both for one.
+const AWAITED: &str = "awaited.json";
 /// The file name of a channel's newest small picture.
 const THUMBNAIL: &str = "thumbnail.jpg";
 
@@ -31,6 +34,7 @@ pub(crate) fn multivariant_path(channel: &ChannelName) -> String {
 pub(crate) enum Resource<'a> {
     Multivariant(ChannelName),
     State(ChannelName),
+    AwaitedState(ChannelName),
     Thumbnail(ChannelName),
     Playlist(Address),
     Object(Address, &'a str),
@@ -54,6 +58,7 @@ impl<'a> Resource<'a> {
             return match second {
                 PLAYLIST => Some(Self::Multivariant(channel)),
                 STATE => Some(Self::State(channel)),
+                AWAITED => Some(Self::AwaitedState(channel)),
                 THUMBNAIL => Some(Self::Thumbnail(channel)),
                 _ => None,
             };
@@ -70,6 +75,7 @@ impl<'a> Resource<'a> {
         match self {
             Self::Multivariant(_) => Route::Multivariant,
             Self::State(_) => Route::State,
+            Self::AwaitedState(_) => Route::AwaitedState,
             Self::Thumbnail(_) => Route::Thumbnail,
             Self::Playlist(_) => Route::Playlist,
             Self::Object(..) => Route::Object,
@@ -121,6 +127,7 @@ mod tests {
         let cases = [
             ("/live/demo/index.m3u8", Resource::Multivariant(demo.clone())),
             ("/live/demo/state.json", Resource::State(demo.clone())),
+            ("/live/demo/awaited.json", Resource::AwaitedState(demo.clone())),
             ("/live/demo/thumbnail.jpg", Resource::Thumbnail(demo.clone())),
             ("/live/demo/b1/720p/index.m3u8", Resource::Playlist(address())),
             ("/live/demo/b1/720p/seg-1-2.m4s", Resource::Object(address(), "seg-1-2.m4s")),
