@@ -8,8 +8,9 @@ import { Icon, type IconName } from './icons';
 import type { KeyAction } from './keys';
 import { LivePosition } from './LivePosition';
 import { Quality } from './Quality';
-import type { Session, View } from './session';
+import type { Session } from './session';
 import type { VideoView } from './useVideo';
+import type { View } from './view';
 
 const words = strings.player;
 

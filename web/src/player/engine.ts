@@ -17,8 +17,8 @@ export interface EngineEvents {
 
 export interface Engine {
   readonly kind: 'hls.js' | 'native';
-  /** Loads `src` from nothing and drops whatever was loaded. */
-  attach(src: string): void;
+  /** Loads `src` from nothing and drops whatever was loaded. `playlist` is the text behind `src`, where it is known. */
+  attach(src: string, playlist: string | null): void;
   /** Loads on after the network was lost. */
   reload(): void;
   /** Puts the decoder back to work after broken media. */

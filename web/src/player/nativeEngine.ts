@@ -17,6 +17,7 @@ export class NativeEngine implements Engine {
     private readonly events: EngineEvents,
   ) {}
 
+  /** The browser loads all itself, the playlist too. */
   attach(src: string): void {
     this.detach();
     this.src = src;

@@ -1,0 +1,29 @@
+/** What a session shows to the page. */
+
+import { initialState, type PlayerState } from './state';
+import type { Level } from './words';
+
+/** What the page shows. A new object whenever something in it changes. */
+export interface View {
+  readonly player: PlayerState;
+  readonly title: string | null;
+  readonly startedAt: Date | null;
+  /** The streamer lost the connection; what plays is the broadcast without them. */
+  readonly streamerGone: boolean;
+  readonly levels: readonly Level[];
+  readonly playingLevel: number | null;
+  readonly chosenLevel: number | null;
+  /** The browser wants a touch before it plays even without sound. */
+  readonly needsTouch: boolean;
+}
+
+export const initialView: View = {
+  player: initialState,
+  title: null,
+  startedAt: null,
+  streamerGone: false,
+  levels: [],
+  playingLevel: null,
+  chosenLevel: null,
+  needsTouch: false,
+};
