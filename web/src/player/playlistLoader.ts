@@ -27,7 +27,8 @@ export function playlistLoader(multivariant: string | null, level: (text: string
         return;
       }
       const onSuccess: Callbacks['onSuccess'] = (response, stats, of, details) => {
-        void this.whole(response.url, String(response.data)).then((data) => {
+        const text = typeof response.data === 'string' ? response.data : '';
+        void this.whole(response.url, text).then((data) => {
           if (this.gone.signal.aborted) return;
           if (kind === 'level') level(data);
           callbacks.onSuccess({ ...response, data }, stats, of, details);

@@ -12,7 +12,8 @@ function load(): void {
   for (const src of scripts.splice(0)) {
     const script = document.createElement('script');
     script.src = src;
-    script.async = false;
+    // As Next wrote them: React looks for them so, and would add its own beside them.
+    script.async = true;
     document.head.append(script);
   }
 }
