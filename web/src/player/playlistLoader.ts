@@ -68,8 +68,10 @@ export function playlistLoader(multivariant: string | null, level: (text: string
       stats.loading.start = stats.loading.first = stats.loading.end = performance.now();
       stats.loaded = stats.total = data.length;
       this.context = context;
+      // Whole, as the network would say it: what it names is resolved against it, and hls.js adds no directives to paths.
+      const { href } = new URL(context.url, document.baseURI);
       queueMicrotask(() => {
-        if (!this.gone.signal.aborted) onSuccess({ url: context.url, data, code: 200 }, stats, context, null);
+        if (!this.gone.signal.aborted) onSuccess({ url: href, data, code: 200 }, stats, context, null);
       });
     }
   };
