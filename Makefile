@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup web build run test test-rust test-web test-e2e test-clients test-sync test-endurance check \
-	bench-core bench-ladder bench-origin bench-latency bench-ingest bench-soak bench-build clean
+	bench-core bench-ladder bench-origin bench-latency bench-edge bench-ingest bench-passthrough bench-soak bench-build clean
 
 LOCAL := $(CURDIR)/.local
 export PATH := $(LOCAL)/bin:$(PATH)
@@ -80,8 +80,14 @@ bench-origin: bench-build ## CPU of the viewers' side against nginx, and held re
 bench-latency: bench-build ## Capture to listed, glass to glass, first frames and A/V skew, by a clock in the picture
 	benches/latency
 
+bench-edge: bench-build ## 50 viewers and a watch page behind nginx: stalls, and what the node is asked for
+	benches/edge
+
 bench-ingest: bench-build ## CPU and memory of the publishers' side, for 1 and 10 WHIP streams
 	benches/ingest
+
+bench-passthrough: bench-build ## CPU and memory of streams that are passed through, against ffmpeg
+	benches/passthrough
 
 bench-soak: bench-build ## 45 minutes of one broadcast: memory, descriptors, threads
 	benches/soak

@@ -18,7 +18,8 @@ pid {folder}/nginx.pid;
 worker_processes 1;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off;
+  log_format asked '$request_uri\t$upstream_status';
+  access_log {folder}/requests.log asked;
 {temporary}
 {edge}
 }}
@@ -63,6 +64,10 @@ class Edge:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         until(self._listens, START_S, "the edge listens")
         return self
+
+    def requests(self):
+        """What it was asked so far, a line each: address and query, and what the node said, `-` where it was not asked."""
+        return (self.folder / "requests.log").read_text().splitlines()
 
     def _listens(self):
         assert self.process.poll() is None, self.log_path.read_text(errors="replace")

@@ -10,5 +10,6 @@ pub mod nginx;
 pub mod node;
 pub mod playlist;
 pub mod process;
+pub mod publisher;
 pub mod source;
 pub mod summary;

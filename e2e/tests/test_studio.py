@@ -1,6 +1,7 @@
 """The browser studio, driven as a streamer would, with the watch page beside it."""
 
 import json
+import re
 import signal
 
 import pytest
@@ -312,6 +313,47 @@ def test_the_obs_panel_hides_its_key_until_asked_and_the_key_works(server, chrom
         page.check_no_errors()
 
 
+def without_start(route):
+    answer = route.fetch()
+    whole = answer.text()
+    bare = re.sub(r'<script type="application/json" id="start">.*?</script>', "", whole)
+    assert bare != whole
+    route.fulfill(response=answer, body=bare)
+
+
+def test_the_watch_page_plays_without_what_the_server_put_into_it_and_without_its_first_script(server, chromium, channel):
+    with publishers.headwater(server.whip, channel.key):
+        channel.wait_playable()
+        for hindered in ("nothing", "start", "script"):
+            page = chromium.browser.new_page()
+            if hindered == "start":
+                page.route("**/watch/*", without_start)
+            if hindered == "script":
+                # The others load at once, and with them another engine of the same kind.
+                page.route("**/early/*.js", lambda route: route.abort() if is_early(route) else route.continue_())
+            page.goto(channel.page)
+            page.wait_for_selector('[data-state="live"]', state="attached", timeout=40_000)
+            # The controls are the page's own, whoever plays.
+            page.get_by_role("button", name="Pause").wait_for(state="attached", timeout=40_000)
+            stats = page.evaluate("window.headwater.stats()")
+            assert (stats["state"], stats["attachments"], stats["engine"]) == ("live", 1, "hls.js"), (hindered, stats)
+            page.close()
+
+
+def is_early(route):
+    """Whether it is the script that plays, not the one that loads the others."""
+    return len(route.fetch().body()) > 10_000
+
+
+def test_who_waits_is_told_at_once_and_asks_no_more_than_a_few_times(server, chromium, channel):
+    player = chromium.player(channel.page)
+    player.wait_phase("offline")
+    with publishers.headwater(server.whip, channel.key):
+        player.wait_live()
+    asked = [url for url in player.requests if url.endswith("/awaited.json")]
+    assert 1 <= len(asked) <= 3, asked
+
+
 def test_the_watch_page_is_sound_in_every_state(server, chromium, channel):
     player = chromium.player(channel.page)
     player.wait_phase("offline")
@@ -322,7 +364,9 @@ def test_the_watch_page_is_sound_in_every_state(server, chromium, channel):
         publisher.stop()
     player.wait_phase("ended")
     look(player.page, "watch-ended")
-    player.page.route("**/state.json", lambda route: None)
+    # As from a server that neither fills the page in nor answers.
+    player.page.route("**/*.json", lambda route: None)
+    player.page.route("**/watch/*", without_start)
     player.page.reload()
     player.wait_phase("connecting")
     look(player.page, "watch-connecting")

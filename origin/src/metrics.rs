@@ -8,6 +8,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 pub(crate) enum Route {
     Multivariant,
     State,
+    AwaitedState,
     Thumbnail,
     Playlist,
     Dvr,
@@ -17,13 +18,22 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 7] =
-        [Self::Multivariant, Self::State, Self::Thumbnail, Self::Playlist, Self::Dvr, Self::Object, Self::Other];
+    const ALL: [Self; 8] = [
+        Self::Multivariant,
+        Self::State,
+        Self::AwaitedState,
+        Self::Thumbnail,
+        Self::Playlist,
+        Self::Dvr,
+        Self::Object,
+        Self::Other,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Multivariant => "multivariant",
             Self::State => "state",
+            Self::AwaitedState => "awaited_state",
             Self::Thumbnail => "thumbnail",
             Self::Playlist => "playlist",
             Self::Dvr => "dvr",
@@ -71,7 +81,7 @@ const WAIT_BUCKETS_S: [f64; 13] = [0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2
 pub(crate) struct Metrics {
     /// Answers by route and status class.
     requests: IntCounterVec,
-    /// Requests that wait for media now.
+    /// Requests that wait for media, or for a broadcast to begin, now.
     pub(crate) held: IntGauge,
     /// Requests refused because too many waited.
     pub(crate) held_refused: IntCounter,
@@ -89,7 +99,10 @@ impl Metrics {
             Opts::new("headwater_origin_requests_total", "Answers by route and status class."),
             &["route", "status"],
         )?;
-        let held = IntGauge::new("headwater_origin_held_requests", "Requests that wait for media now.")?;
+        let held = IntGauge::new(
+            "headwater_origin_held_requests",
+            "Requests that wait for media, or for a broadcast to begin, now.",
+        )?;
         let held_refused =
             IntCounter::new("headwater_origin_held_refused_total", "Requests refused because too many waited.")?;
         let wait = Histogram::with_opts(

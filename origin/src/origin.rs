@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{Request, Response, Uri};
 use prometheus::Registry;
+use schema::ChannelName;
 use tokio::time::Instant;
 
 use crate::body::Body;
@@ -42,6 +43,7 @@ struct Ask {
 /// What an answer is made from.
 enum Target {
     Multivariant(Arc<Listed>),
+    AwaitedState(ChannelName),
     Playlist(Place, Directive, Form),
     Dvr(Arc<Listed>),
     DvrPlaylist(Place, Directive, Form),
@@ -97,6 +99,7 @@ impl Origin {
         let encoding = conditions.encoding;
         match target {
             Target::Multivariant(listed) => serve::multivariant(self, &listed, encoding).await.map(Some),
+            Target::AwaitedState(channel) => serve::awaited_state(self, &self.0.directory, &channel).await.map(Some),
             Target::Playlist(place, directive, form) => {
                 serve::playlist(self, &place, directive, form, encoding).await.map(Some)
             }
@@ -142,6 +145,7 @@ impl Origin {
             Resource::State(channel) => {
                 Target::Known(Box::new(serve::state(&channel, directory.current_listed(&channel).as_deref())))
             }
+            Resource::AwaitedState(channel) => Target::AwaitedState(channel),
             Resource::Thumbnail(channel) => {
                 let broadcast = directory.current(&channel).ok_or(Refusal::ChannelOffline)?;
                 Target::Known(Box::new(serve::thumbnail(&broadcast)?))
@@ -162,8 +166,17 @@ impl Origin {
         &self.0.files
     }
 
-    /// Takes a place among the requests that wait.
+    /// Takes a place among the requests that wait for media.
     pub(crate) fn hold(&self) -> Result<Held<'_>, Refusal> {
+        self.place(Some(Instant::now()))
+    }
+
+    /// The same for one that waits for a broadcast, which says nothing of how media come.
+    pub(crate) fn hold_for_broadcast(&self) -> Result<Held<'_>, Refusal> {
+        self.place(None)
+    }
+
+    fn place(&self, since: Option<Instant>) -> Result<Held<'_>, Refusal> {
         let Shared { held, limits, metrics, .. } = &*self.0;
         if held.fetch_add(1, Ordering::Relaxed) >= limits.held_requests_max {
             held.fetch_sub(1, Ordering::Relaxed);
@@ -171,20 +184,23 @@ impl Origin {
             return Err(Refusal::TooManyHeld);
         }
         metrics.held.inc();
-        Ok(Held { origin: &self.0, since: Instant::now() })
+        Ok(Held { origin: &self.0, since })
     }
 }
 
 /// A place among the requests that wait, given back when dropped.
 pub(crate) struct Held<'a> {
     origin: &'a Shared,
-    since: Instant,
+    /// Since when it waits for media.
+    since: Option<Instant>,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.origin.held.fetch_sub(1, Ordering::Relaxed);
         self.origin.metrics.held.dec();
-        self.origin.metrics.wait.observe(self.since.elapsed().as_secs_f64());
+        if let Some(since) = self.since {
+            self.origin.metrics.wait.observe(since.elapsed().as_secs_f64());
+        }
     }
 }

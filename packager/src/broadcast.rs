@@ -217,7 +217,9 @@ pub async fn run(start: Start, opening: Opening, cancel: CancellationToken) -> B
     end
 }
 
-async fn looked_at(start: Start, mut first: Joining, tracks: Tracks, cancel: CancellationToken) -> BroadcastEnd {
+async fn looked_at(mut start: Start, mut first: Joining, tracks: Tracks, cancel: CancellationToken) -> BroadcastEnd {
+    // The transcoder starts during the look, which then costs the viewers no more than itself.
+    start.transcoding = start.transcoding.ahead().unwrap_or(start.transcoding);
     let grant = &start.grant;
     let seen = match look::look(first.feed.as_mut(), tracks, grant.frame_rate, &cancel).await {
         Looked::Seen(seen) => seen,

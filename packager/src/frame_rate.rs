@@ -20,6 +20,8 @@ pub const USUAL: [FrameRate; 9] = [
 pub const PICTURES: usize = 30;
 /// So many even intervals are enough without waiting for [`PICTURES`].
 const STEADY_INTERVALS: usize = 10;
+/// So many uneven ones are, where their unevenness cannot change what they are taken for.
+const CLEAR_INTERVALS: usize = 14;
 /// An interval is even if it lies this close to the middle one.
 const STEADY: MediaTime = MediaTime(MediaTime::PER_SECOND / 1000);
 /// How far from a usual rate a source may be, in thousandths.
@@ -32,19 +34,24 @@ const REACH_PER_MILLE: i64 = 20;
 /// a thousandth only, so they need intervals without jitter.
 #[must_use]
 pub fn snap(intervals: &[MediaTime]) -> FrameRate {
-    let Some(middle) = middle(intervals) else {
-        return FrameRate::THIRTY;
-    };
-    let usable: Vec<i64> = intervals
-        .iter()
-        .map(|interval| interval.0)
-        .filter(|&interval| interval > 0 && interval * 4 < middle.0 * 7)
-        .collect();
-    let Some(count) = i64::try_from(usable.len()).ok().filter(|&count| count > 0) else {
-        return FrameRate::THIRTY;
-    };
-    let mean = usable.iter().sum::<i64>() / count;
-    let exact = is_steady(intervals);
+    let usable = usable(intervals);
+    mean(&usable).map_or(FrameRate::THIRTY, |mean| nearest(mean, is_steady(intervals)))
+}
+
+/// Those between two pictures of which none was dropped.
+fn usable(intervals: &[MediaTime]) -> Vec<i64> {
+    let middle = middle(intervals).unwrap_or_default();
+    let is_usable = |&interval: &i64| interval > 0 && interval * 4 < middle.0 * 7;
+    intervals.iter().map(|interval| interval.0).filter(is_usable).collect()
+}
+
+fn mean(intervals: &[i64]) -> Option<i64> {
+    let count = i64::try_from(intervals.len()).ok().filter(|&count| count > 0)?;
+    Some(intervals.iter().sum::<i64>() / count)
+}
+
+/// What an interval is taken for.
+fn nearest(mean: i64, exact: bool) -> FrameRate {
     USUAL
         .into_iter()
         .filter(|rate| exact || rate.denominator == 1)
@@ -56,7 +63,27 @@ pub fn snap(intervals: &[MediaTime]) -> FrameRate {
 /// True if these intervals leave no doubt, so that nobody needs to wait for more of them.
 #[must_use]
 pub fn is_plain(intervals: &[MediaTime]) -> bool {
-    intervals.len() >= STEADY_INTERVALS && is_steady(intervals)
+    intervals.len() >= STEADY_INTERVALS && is_steady(intervals) || is_clear(intervals)
+}
+
+/// True if the jitter is too small to make these intervals those of another rate.
+///
+/// A picture that came early or late by at most `off` can have moved the mean of `n` intervals by `2 * off / n`.
+fn is_clear(intervals: &[MediaTime]) -> bool {
+    let usable = usable(intervals);
+    let (Some(mean), Ok(count)) = (mean(&usable), i64::try_from(usable.len())) else {
+        return false;
+    };
+    if usable.len() < CLEAR_INTERVALS || usable.len() != intervals.len() {
+        return false;
+    }
+    let off = usable.iter().scan(0, |late, interval| {
+        *late += interval - mean;
+        Some(late.abs())
+    });
+    let moved = 2 * off.max().unwrap_or(0) / count;
+    let rate = nearest(mean, false);
+    nearest(mean - moved, false) == rate && nearest(mean + moved, false) == rate
 }
 
 fn is_steady(intervals: &[MediaTime]) -> bool {
@@ -95,7 +122,28 @@ mod tests {
         }
         jittered[7] = MediaTime::from_millis(100);
         assert_eq!(snap(&jittered), FrameRate::THIRTY);
-        assert!(!is_plain(&jittered));
+        assert!(!is_plain(&jittered), "a picture was dropped");
+    }
+
+    /// Those of `rate`, each picture up to `millis` early or late by turns.
+    fn uneven(rate: FrameRate, millis: i64, count: usize) -> Vec<MediaTime> {
+        let late = |index: usize| MediaTime::from_millis(if index % 4 < 2 { millis } else { -millis });
+        intervals(rate, 40)[..count]
+            .iter()
+            .enumerate()
+            .map(|(index, &even)| even + late(index + 1) - late(index))
+            .collect()
+    }
+
+    #[test]
+    fn a_rate_is_clear_once_jitter_cannot_make_it_another() {
+        let sixty = FrameRate::new(60, 1);
+        for (rate, millis, enough) in [(FrameRate::THIRTY, 8, 14), (FrameRate::THIRTY, 1, 14), (sixty, 2, 24)] {
+            let first = (1..=40).find(|&count| is_plain(&uneven(rate, millis, count)));
+            assert!(first.is_some_and(|first| (14..=enough).contains(&first)), "{rate:?}: {first:?}");
+            assert_eq!(snap(&uneven(rate, millis, first.unwrap())), rate);
+        }
+        assert!(!is_plain(&uneven(FrameRate::new(25, 1), 8, 20)), "it may be 24");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-// Puts the title and Open Graph markers into the head of the exported watch page.
+// Puts the title, Open Graph and start markers into the head of the exported watch page.
 //
 // They are not Next metadata, because Next repeats metadata inside inline scripts: a server that filled
 // them in there would change the scripts and so break their CSP hashes.
@@ -15,6 +15,7 @@ const head = [
   '<meta property="og:url" content="__HW_BASE__/watch/__HW_CHANNEL__"/>',
   '<meta name="twitter:card" content="__HW_CARD__"/>',
   '<!--__HW_IMAGE__-->',
+  '<!--__HW_START__-->',
 ].join('');
 
 const html = await readFile(page, 'utf8');

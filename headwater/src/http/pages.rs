@@ -19,6 +19,7 @@ use self::asset::Asset;
 
 mod asset;
 mod preview;
+mod start;
 
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/pages"]
@@ -151,6 +152,7 @@ impl Pages {
         let html = preview::fill(&String::from_utf8_lossy(page.plain()), base.as_deref(), live.as_deref())
             .replace(CHANNEL_MARK, channel.as_str())
             .replace(TITLE_MARK, &escape(&title));
+        let html = start::fill(&html, &self.directory, channel);
         let mut response = html.into_response();
         self.describe(response.headers_mut(), WATCH_PAGE);
         response

@@ -9,6 +9,8 @@ pub(crate) enum Route {
     Multivariant,
     /// `/live/{channel}/state.json`.
     LiveState,
+    /// `/live/{channel}/awaited.json`.
+    LiveAwaited,
     /// `/live/{channel}/thumbnail.jpg`.
     LiveThumbnail,
     /// A media playlist.
@@ -37,9 +39,10 @@ pub(crate) enum Route {
 
 impl Route {
     /// All of them.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Multivariant,
         Self::LiveState,
+        Self::LiveAwaited,
         Self::LiveThumbnail,
         Self::LivePlaylist,
         Self::LiveDvr,
@@ -64,6 +67,7 @@ impl Route {
         match self {
             Self::Multivariant => "multivariant",
             Self::LiveState => "live_state",
+            Self::LiveAwaited => "live_awaited",
             Self::LiveThumbnail => "live_thumbnail",
             Self::LivePlaylist => "live_playlist",
             Self::LiveDvr => "live_dvr",
@@ -97,6 +101,7 @@ impl Route {
             self,
             Self::Multivariant
                 | Self::LiveState
+                | Self::LiveAwaited
                 | Self::LiveThumbnail
                 | Self::LivePlaylist
                 | Self::LiveDvr
@@ -114,6 +119,7 @@ fn live(rest: &str) -> Route {
     match (folder.bytes().filter(|byte| *byte == b'/').count(), name) {
         (1, "index.m3u8") => Route::Multivariant,
         (1, "state.json") => Route::LiveState,
+        (1, "awaited.json") => Route::LiveAwaited,
         (1, "thumbnail.jpg") => Route::LiveThumbnail,
         (3, "index.m3u8") => Route::LivePlaylist,
         (1 | 3, "dvr.m3u8") => Route::LiveDvr,
@@ -138,6 +144,7 @@ mod tests {
         for (path, route) in [
             ("/live/demo/index.m3u8", Route::Multivariant),
             ("/live/demo/state.json", Route::LiveState),
+            ("/live/demo/awaited.json", Route::LiveAwaited),
             ("/live/demo/thumbnail.jpg", Route::LiveThumbnail),
             ("/live/demo/b1/thumbnail.jpg", Route::LiveOther),
             ("/live/demo/b1/720p/index.m3u8", Route::LivePlaylist),

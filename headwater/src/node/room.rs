@@ -306,6 +306,8 @@ mod tests {
             second_publisher: schema::api::SecondPublisher::Replace,
             role: schema::api::KeyRole::Primary,
             slate: None,
+            dvr_s: 0,
+            passthrough: true,
         };
         let unknown = estimate(&grant);
         assert!((unknown - usual_cores()).abs() < 1e-9);

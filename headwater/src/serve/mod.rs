@@ -112,7 +112,7 @@ async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate
     let reports = Reports::default();
     let (orders, ordered) = mpsc::channel(ORDERS_QUEUE);
     let node = Node::new(config, directory.clone(), reports.clone(), ordered, room, &registry)?;
-    let public = public(&registry, &whip, &api, directory, http.metrics.clone())?;
+    let public = public(&registry, &whip, &api, directory.clone(), http.metrics.clone())?;
 
     let fallen = CancellationToken::new();
     let reporter = {
@@ -131,6 +131,7 @@ async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate
         () = fallen.cancelled() => Err(Exit::Software("a part ended by itself; see the log".to_owned())),
     };
     ops.readiness.set(false);
+    directory.close();
     shut_down(config, &whip, &mut parts).await;
     // A file that stays behind is replaced at the next start.
     let _left_behind = std::fs::remove_file(&socket);

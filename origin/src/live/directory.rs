@@ -12,7 +12,11 @@ use flate2::write::GzEncoder;
 use packager::live::LiveBroadcast;
 use schema::api::BroadcastState;
 use schema::{BroadcastId, ChannelName};
+use serde_json::Value;
 use thiserror::Error;
+use tokio::sync::watch;
+
+use super::state;
 
 /// Why a broadcast cannot be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -31,6 +35,8 @@ pub enum ListError {
 pub struct Directory {
     table: Arc<ArcSwap<Table>>,
     broadcasts_max: usize,
+    /// Changes with every broadcast that is listed; true once nobody may wait any more.
+    closed: Arc<watch::Sender<bool>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -56,7 +62,7 @@ impl Directory {
     /// Nothing is live.
     #[must_use]
     pub fn new() -> Self {
-        Self { table: Arc::default(), broadcasts_max: Self::BROADCASTS_MAX }
+        Self { table: Arc::default(), broadcasts_max: Self::BROADCASTS_MAX, closed: Arc::default() }
     }
 
     /// Makes `broadcast` its channel's current one.
@@ -77,7 +83,24 @@ impl Directory {
             result = next.within(self.broadcasts_max);
             if result.is_ok() { Arc::new(next) } else { Arc::clone(table) }
         });
+        self.closed.send_modify(|_| {});
         result
+    }
+
+    /// Answers all who wait for a channel to be live, and lets nobody wait any more: the node shuts down.
+    pub fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Wakes whenever a broadcast is listed; true once nobody may wait any more.
+    pub(crate) fn closed(&self) -> watch::Receiver<bool> {
+        self.closed.subscribe()
+    }
+
+    /// What `state.json` says of a channel now.
+    #[must_use]
+    pub fn state(&self, channel: &ChannelName) -> Value {
+        state::of(channel, self.current_listed(channel).as_deref())
     }
 
     /// Tells pages whether the publisher of a listed broadcast is there. Its end they learn from the playlists.

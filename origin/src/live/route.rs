@@ -20,6 +20,9 @@ const PLAYLIST: &str = "index.m3u8";
 const DVR: &str = "dvr.m3u8";
 /// The file name of a channel's state.
 const STATE: &str = "state.json";
+/// The file name of a channel's state that is held until the channel is live. A name of its own, not a query: caches
+/// that leave queries out would take both for one.
+const AWAITED: &str = "awaited.json";
 /// The file name of a channel's newest small picture.
 const THUMBNAIL: &str = "thumbnail.jpg";
 
@@ -39,6 +42,7 @@ pub(crate) enum Resource<'a> {
     Multivariant(ChannelName),
     Dvr(ChannelName),
     State(ChannelName),
+    AwaitedState(ChannelName),
     Thumbnail(ChannelName),
     Playlist(Address),
     DvrPlaylist(Address),
@@ -64,6 +68,7 @@ impl<'a> Resource<'a> {
                 PLAYLIST => Some(Self::Multivariant(channel)),
                 DVR => Some(Self::Dvr(channel)),
                 STATE => Some(Self::State(channel)),
+                AWAITED => Some(Self::AwaitedState(channel)),
                 THUMBNAIL => Some(Self::Thumbnail(channel)),
                 _ => None,
             };
@@ -81,6 +86,7 @@ impl<'a> Resource<'a> {
         match self {
             Self::Multivariant(_) => Route::Multivariant,
             Self::State(_) => Route::State,
+            Self::AwaitedState(_) => Route::AwaitedState,
             Self::Thumbnail(_) => Route::Thumbnail,
             Self::Playlist(_) => Route::Playlist,
             Self::Dvr(_) | Self::DvrPlaylist(_) => Route::Dvr,
@@ -133,6 +139,7 @@ mod tests {
         let cases = [
             ("/live/demo/index.m3u8", Resource::Multivariant(demo.clone())),
             ("/live/demo/state.json", Resource::State(demo.clone())),
+            ("/live/demo/awaited.json", Resource::AwaitedState(demo.clone())),
             ("/live/demo/thumbnail.jpg", Resource::Thumbnail(demo.clone())),
             ("/live/demo/b1/720p/index.m3u8", Resource::Playlist(address())),
             ("/live/demo/dvr.m3u8", Resource::Dvr(demo.clone())),

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::decide::{Decision, ObjectDecision, decide, decide_object};
 use super::directive::{Directive, Form};
-use super::directory::Listed;
+use super::directory::{Directory, Listed};
 use super::route::Place;
 use super::state;
 use crate::origin::{Held, Origin};
@@ -22,6 +22,8 @@ use crate::reply::{Conditions, Content, Encoding, Lifetime, Payload};
 
 /// How many target durations a request may wait (rfc8216bis 6.2.5.2).
 const WAIT_TARGET_DURATIONS: u64 = 3;
+/// How long a request may wait for a channel to be live: shorter than the usual read timeouts of proxies and CDNs (30 s).
+const LIVE_WAIT: Duration = Duration::from_secs(20);
 /// RFC 8216 10.
 const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
 
@@ -121,6 +123,27 @@ pub(crate) fn state(channel: &ChannelName, current: Option<&Listed>) -> Content 
         etag: None,
         payload: Payload::Plain(state::of(channel, current).to_string().into()),
     }
+}
+
+/// The channel's state once it is live, or after [`LIVE_WAIT`] as it is then.
+pub(crate) async fn awaited_state(
+    origin: &Origin,
+    directory: &Directory,
+    channel: &ChannelName,
+) -> Result<Content, Refusal> {
+    // Before the first look, so that no change is missed between both.
+    let mut closed = directory.closed();
+    let is_live = || directory.current(channel).is_some_and(|broadcast| !broadcast.has_ended());
+    if !is_live() {
+        let _held = origin.hold_for_broadcast()?;
+        let deadline = Instant::now() + LIVE_WAIT;
+        while !*closed.borrow_and_update() && !is_live() {
+            if !matches!(timeout_at(deadline, closed.changed()).await, Ok(Ok(()))) {
+                break;
+            }
+        }
+    }
+    Ok(state(channel, directory.current_listed(channel).as_deref()))
 }
 
 /// The newest small picture.

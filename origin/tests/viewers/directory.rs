@@ -1,13 +1,15 @@
 //! What is listed, and for how long.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::StatusCode;
-use origin::{Directory, ListError};
+use http::{Response, StatusCode};
+use origin::{Body, Directory, Limits, ListError};
 use schema::BroadcastId;
 use schema::api::BroadcastState;
+use tokio::time::Instant;
 
-use crate::stage::{Stage, broadcast, problem, text};
+use crate::stage::{Stage, broadcast, get, problem, text};
 
 #[test]
 fn a_new_broadcast_replaces_the_old_one_which_stays_reachable_by_id_while_its_senders_live() {
@@ -121,4 +123,66 @@ async fn the_state_of_a_channel_is_live_then_ended_then_offline() {
     }
     let bad_name = stage.get("/live/Demo/state.json").await;
     assert_eq!(problem(bad_name).await, (StatusCode::NOT_FOUND, "not_found".to_owned()));
+}
+
+const AWAITED: &str = "/live/demo/awaited.json";
+
+/// What an answer says: the state and the broadcast.
+async fn told(response: Response<Body>) -> (String, String) {
+    assert_eq!(response.status(), StatusCode::OK);
+    let json: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+    let word = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
+    (word("state"), word("broadcast"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_channel_hears_as_soon_as_it_is_listed() {
+    let stage = Stage::empty();
+    let (other, _windows) = broadcast("other", "b9");
+    let (live, _its_windows) = broadcast("awaited", "b8");
+    let began = Instant::now();
+    let waiter = tokio::spawn(stage.origin.handle(get("/live/awaited/awaited.json")));
+    stage.until_held(1).await;
+    stage.directory.list(other).unwrap();
+    tokio::task::yield_now().await;
+    assert!(!waiter.is_finished(), "another channel's broadcast is none of its");
+    stage.directory.list(live).unwrap();
+    assert_eq!(told(waiter.await.unwrap()).await, ("live".into(), "b8".into()));
+    assert_eq!((began.elapsed(), stage.held()), (Duration::ZERO, 0));
+    assert_eq!(stage.metric("headwater_origin_wait_seconds"), 0, "it says nothing of how media come");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_channel_that_is_live_or_longer_than_proxies_do() {
+    let mut stage = Stage::playing();
+    let began = Instant::now();
+    assert_eq!(told(stage.get(AWAITED).await).await, ("live".into(), "b1".into()));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    stage.video.end();
+    stage.audio.end();
+    assert_eq!(told(stage.origin.handle(get(AWAITED)).await).await, ("ended".into(), "b1".into()));
+    assert_eq!(began.elapsed(), Duration::from_secs(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_directory_lets_nobody_wait() {
+    let stage = Stage::empty();
+    let waiter = tokio::spawn(stage.origin.handle(get("/live/nobody/awaited.json")));
+    stage.until_held(1).await;
+    let began = Instant::now();
+    stage.directory.close();
+    assert_eq!(told(waiter.await.unwrap()).await.0, "offline");
+    assert_eq!(told(stage.origin.handle(get("/live/nobody/awaited.json")).await).await.0, "offline");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_channel_takes_one_of_the_places_of_those_who_wait() {
+    let stage = Stage::with_limits(Limits { held_requests_max: 1, ..Limits::default() });
+    let waiter = tokio::spawn(stage.origin.handle(get("/live/nobody/awaited.json")));
+    stage.until_held(1).await;
+    let refused = stage.origin.handle(get("/live/nobody/awaited.json")).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    waiter.abort();
+    stage.until_held(0).await;
 }

@@ -1,12 +1,13 @@
 //! The seam to a transcoder: how one is started, and its two ends. Tests script it without FFmpeg.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use packager_transcode::process::{Worker, WorkerCommand, WorkerInput, WorkerOutput};
+use packager_transcode::process::{Waiting, Worker, WorkerCommand, WorkerInput, WorkerOutput};
 use packager_transcode::wire::{Input, Output, Plan};
 use thiserror::Error;
-use tracing::debug;
+use tracing::{debug, warn};
 
 /// A future of this seam.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -29,6 +30,12 @@ pub type Ends = (Box<dyn TranscoderInput>, Box<dyn TranscoderOutput>);
 pub trait Transcoding: Send + Sync {
     /// Starts one for `plan`. The plan has been handed over: [`Input::Start`] is not sent again.
     fn start(&self, plan: Plan) -> Pending<'_, Result<Ends, TranscodingError>>;
+
+    /// The same, but what can be done for the first start before its plan is known is under way; `None` where there is
+    /// nothing.
+    fn ahead(&self) -> Option<Arc<dyn Transcoding>> {
+        None
+    }
 }
 
 /// Where a transcoder is fed.
@@ -50,12 +57,45 @@ pub struct WorkerProcess(pub WorkerCommand);
 impl Transcoding for WorkerProcess {
     fn start(&self, plan: Plan) -> Pending<'_, Result<Ends, TranscodingError>> {
         Box::pin(async move {
-            let worker = Worker::start(&self.0, plan).map_err(|error| TranscodingError::Start(error.to_string()))?;
-            let (input, output) = worker.split();
-            let ends: Ends = (Box::new(input), Box::new(output));
-            Ok(ends)
+            Worker::start(&self.0, plan).map(ends).map_err(|error| TranscodingError::Start(error.to_string()))
         })
     }
+
+    fn ahead(&self) -> Option<Arc<dyn Transcoding>> {
+        match Worker::ahead(&self.0) {
+            Ok(waiting) => Some(Arc::new(Ahead { waiting: Mutex::new(Some(waiting?)), then: self.clone() })),
+            Err(error) => {
+                warn!(%error, "a transcode worker could not be started ahead of its plan");
+                None
+            }
+        }
+    }
+}
+
+/// Workers of which the first has started already.
+#[derive(Debug)]
+struct Ahead {
+    waiting: Mutex<Option<Waiting>>,
+    then: WorkerProcess,
+}
+
+impl Transcoding for Ahead {
+    fn start(&self, plan: Plan) -> Pending<'_, Result<Ends, TranscodingError>> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match waiting.map(|waiting| waiting.start(plan.clone())) {
+            Some(Ok(worker)) => Box::pin(ready(Ok(ends(worker)))),
+            Some(Err(error)) => {
+                warn!(%error, "the transcode worker that was started ahead is of no use");
+                self.then.start(plan)
+            }
+            None => self.then.start(plan),
+        }
+    }
+}
+
+fn ends(worker: Worker) -> Ends {
+    let (input, output) = worker.split();
+    (Box::new(input), Box::new(output))
 }
 
 impl TranscoderInput for WorkerInput {

@@ -138,10 +138,44 @@ impl Worker {
         Ok(seam.finish())
     }
 
+    /// A worker that has started and waits for its plan; `None` where there is nothing to start before it. Must be
+    /// called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub fn ahead(how: &WorkerCommand) -> Result<Option<Waiting>, StartError> {
+        match how {
+            WorkerCommand::Process { .. } => spawn(how).map(|child| Some(Waiting { child })),
+            #[cfg(feature = "ffmpeg")]
+            WorkerCommand::InProcess => Ok(None),
+        }
+    }
+
     /// Both ways, for two tasks: one task that fills and drains a worker can deadlock under load.
     #[must_use]
     pub fn split(self) -> (WorkerInput, WorkerOutput) {
         (self.input, self.output)
+    }
+}
+
+/// A worker process without a plan; killed when dropped.
+#[derive(Debug)]
+pub struct Waiting {
+    child: Child,
+}
+
+impl Waiting {
+    /// Gives it its plan.
+    ///
+    /// # Errors
+    /// [`StartError`], as where it has ended meanwhile; nothing is left running.
+    pub fn start(mut self, plan: Plan) -> Result<Worker, StartError> {
+        if let Some(status) = self.child.try_wait()? {
+            return Err(std::io::Error::other(format!("it ended before its plan: {status}")).into());
+        }
+        let mut seam = Seam::new(plan);
+        seam.run_process(self.child)?;
+        Ok(seam.finish())
     }
 }
 

@@ -144,3 +144,31 @@ async fn a_panic_of_a_thread_is_an_end_like_any_other() {
     let (_input, mut output) = thread(|_, _| panic!("a codec went wrong"));
     assert!(matches!(output.ended().await, WorkerEnd::Failed(why) if why.contains("panicked")));
 }
+
+#[tokio::test]
+async fn a_worker_that_was_started_ahead_gets_its_plan_first() {
+    let how = program("/bin/sh", &["-c", "test $(head -c 1 | wc -c) = 1"]);
+    let waiting = Worker::ahead(&how).unwrap().unwrap();
+    let (_input, mut output) = waiting.start(plan()).unwrap().split();
+    assert_eq!(output.ended().await, WorkerEnd::Exited);
+}
+
+#[tokio::test]
+async fn a_worker_that_ended_before_its_plan_is_refused() {
+    let mut waiting = Worker::ahead(&program("/bin/sh", &["-c", "exit 3"])).unwrap().unwrap();
+    waiting.child.wait().await.unwrap();
+    let error = waiting.start(plan()).unwrap_err();
+    assert!(error.to_string().contains("exit status: 3"), "{error}");
+}
+
+#[tokio::test]
+async fn a_worker_that_never_gets_a_plan_is_killed() {
+    let waiting = Worker::ahead(&program("/bin/sleep", &["1000"])).unwrap().unwrap();
+    let alive = std::path::PathBuf::from(format!("/proc/{}/stat", waiting.child.id().unwrap()));
+    assert!(alive.exists());
+    drop(waiting);
+    // A zombie until tokio reaps it.
+    while std::fs::read_to_string(&alive).is_ok_and(|stat| !stat.contains(") Z ")) {
+        tokio::task::yield_now().await;
+    }
+}

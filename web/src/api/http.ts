@@ -56,8 +56,8 @@ export async function ask<T>(url: string, what: Ask, signal: AbortSignal, read: 
 }
 
 /** Fetches and parses JSON. Rejects as `ask` does. */
-export function getJson(url: string, signal: AbortSignal): Promise<unknown> {
-  return ask(url, { headers: { accept: 'application/json' } }, signal, (response) => response.json());
+export function getJson(url: string, signal: AbortSignal, timeoutMs = TIMEOUT_MS): Promise<unknown> {
+  return ask(url, { headers: { accept: 'application/json' }, timeoutMs }, signal, (response) => response.json());
 }
 
 /** Sends `body` as JSON, if there is one; the parsed answer, or null where it has no body. Rejects as `ask` does. */

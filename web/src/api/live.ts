@@ -35,6 +35,14 @@ export function stateUrl(channel: string): string {
   return `/live/${channel}/state.json`;
 }
 
+/** The same, which the server holds until the channel is live. */
+function awaitedUrl(channel: string): string {
+  return `/live/${channel}/awaited.json`;
+}
+
+/** How long a held answer may take, in milliseconds: the server holds it for 20 s. */
+const HELD_MS = 30_000;
+
 /**
  * The newest small picture of a live channel. `version` says nothing to the server: it makes the browser ask again, and
  * all who ask at a time should send the same one, so that a cache in between holds one entry.
@@ -84,4 +92,9 @@ export async function fetchState(channel: string, signal: AbortSignal): Promise<
     if (error instanceof HttpError && error.status === 404) return { kind: 'offline', title: null };
     throw error;
   }
+}
+
+/** The same once the channel is live, or after a while as it is then. Rejects as `getJson` does. */
+export async function fetchAwaitedState(channel: string, signal: AbortSignal): Promise<ChannelState> {
+  return parseState(await getJson(awaitedUrl(channel), signal, HELD_MS), channel);
 }

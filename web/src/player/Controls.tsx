@@ -9,8 +9,9 @@ import type { KeyAction } from './keys';
 import { LivePosition } from './LivePosition';
 import { Quality } from './Quality';
 import { SeekBar } from './SeekBar';
-import type { Session, View } from './session';
+import type { Session } from './session';
 import type { VideoView } from './useVideo';
+import type { View } from './view';
 
 const words = strings.player;
 

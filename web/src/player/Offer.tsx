@@ -3,8 +3,8 @@ import { strings } from '@/strings';
 import { Icon } from './icons';
 import type { KeyAction } from './keys';
 import styles from './Player.module.css';
-import type { View } from './session';
 import type { VideoView } from './useVideo';
+import type { View } from './view';
 
 interface Props {
   readonly playable: boolean;

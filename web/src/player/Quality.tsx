@@ -1,7 +1,8 @@
 import { strings } from '@/strings';
 
 import styles from './Controls.module.css';
-import type { Session, View } from './session';
+import type { Session } from './session';
+import type { View } from './view';
 import { levelWords } from './words';
 
 const words = strings.player;

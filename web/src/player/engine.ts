@@ -15,10 +15,19 @@ export interface EngineEvents {
   levelsChanged(): void;
 }
 
+/** What is to be played. */
+export interface Load {
+  readonly src: string;
+  /** With a date it plays from what was captured then. */
+  readonly from: Date | null;
+  /** The text behind `src`, where it is known. */
+  readonly playlist: string | null;
+}
+
 export interface Engine {
   readonly kind: 'hls.js' | 'native';
-  /** Loads `src` from nothing and drops whatever was loaded. With a date it plays from what was captured then. */
-  attach(src: string, from: Date | null): void;
+  /** Loads from nothing and drops whatever was loaded. */
+  attach(load: Load): void;
   /** Loads on after the network was lost. */
   reload(): void;
   /** Puts the decoder back to work after broken media. */

@@ -2,7 +2,9 @@
 
 import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type FragBufferedData, type HlsConfig, type LevelDetails } from 'hls.js';
 
-import type { Engine, EngineEvents, Fault } from './engine';
+import type { Engine, EngineEvents, Fault, Load } from './engine';
+import { playlistLoader } from './playlistLoader';
+import { startOf } from './startPosition';
 import type { Level } from './words';
 
 /**
@@ -10,6 +12,8 @@ import type { Level } from './words';
  * What was played stays in the buffer until the browser wants the room: when hls.js 1.7.4 trims it, it forgets which
  * parts of the newest segment it has, and may then wait at that segment's end for seconds.
  * fMP4 needs no remuxing, so a worker would only cost messages and a `blob:` in the CSP.
+ * The first level is chosen by the estimate alone: a test of the bandwidth would load a whole segment and throw it away
+ * before the first picture. That is loaded while the browser opens the media source.
  */
 const CONFIG: Partial<HlsConfig> = {
   lowLatencyMode: true,
@@ -20,6 +24,8 @@ const CONFIG: Partial<HlsConfig> = {
   liveDurationInfinity: true,
   capLevelToPlayerSize: true,
   abrEwmaDefaultEstimate: 2_000_000,
+  testBandwidth: false,
+  startFragPrefetch: true,
   enableWorker: false,
 };
 
@@ -45,6 +51,37 @@ const UNSUPPORTED: ReadonlySet<ErrorDetails> = new Set([
   ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR,
 ]);
 
+/**
+ * Where playback starts: at the newest picture that can be decoded by itself and lies behind the hold-back. hls.js would
+ * start at the hold-back, and show nothing before it has all parts from that picture on. What is behind then, playback
+ * catches up with.
+ */
+class StartPosition {
+  private holdBack: number | null = null;
+  private isSet = false;
+
+  /** Takes it from the first media playlist of a level. */
+  from(hls: Hls, playlist: string): void {
+    if (this.isSet) return;
+    this.isSet = true;
+    const start = startOf(playlist);
+    if (start === null) return;
+    this.holdBack = start.holdBack;
+    hls.targetLatency = start.behindEdge;
+  }
+
+  /** Playback has begun: from here on the hold-back rules. */
+  reached(hls: Hls): void {
+    if (this.holdBack === null || this.video(hls) === 0) return;
+    hls.targetLatency = this.holdBack;
+    this.holdBack = null;
+  }
+
+  private video(hls: Hls): number {
+    return hls.media?.readyState ?? 0;
+  }
+}
+
 export class HlsEngine implements Engine {
   readonly kind = 'hls.js';
   private hls: Hls | null = null;
@@ -55,9 +92,11 @@ export class HlsEngine implements Engine {
     private readonly events: EngineEvents,
   ) {}
 
-  attach(src: string, from: Date | null): void {
+  attach({ src, from, playlist }: Load): void {
     this.detach();
-    const hls = new Hls(from === null ? CONFIG : REWOUND);
+    const position = new StartPosition();
+    const pLoader = playlistLoader(playlist, (text) => { if (from === null) position.from(hls, text); });
+    const hls: Hls = new Hls({ ...(from === null ? CONFIG : REWOUND), pLoader });
     this.hls = hls;
     this.fault = null;
     hls.on(Events.ERROR, (_event, error) => {
@@ -70,6 +109,7 @@ export class HlsEngine implements Engine {
         this.events.levelsChanged();
       });
     }
+    hls.on(Events.FRAG_BUFFERED, () => { position.reached(hls); });
     if (from !== null) this.beginAt(hls, from);
     hls.loadSource(src);
     hls.attachMedia(this.video);
@@ -152,7 +192,8 @@ export class HlsEngine implements Engine {
 
   /** hls.js plays faster within its target latency and one target duration; farther behind counts as a wish. */
   catchUpSeconds(): number {
-    return this.hls?.latestLevelDetails?.targetduration ?? CATCH_UP_SECONDS;
+    const details = this.hls?.latestLevelDetails;
+    return details ? details.targetduration + details.partHoldBack : CATCH_UP_SECONDS;
   }
 
   /** A stall is what a fault does, and an abort is our own wish: neither is a fault. */

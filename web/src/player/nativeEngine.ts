@@ -1,6 +1,6 @@
 /** HLS by the browser itself, where there is no MSE. Levels are the browser's choice. */
 
-import type { Engine, EngineEvents, Fault } from './engine';
+import type { Engine, EngineEvents, Fault, Load } from './engine';
 import type { Level } from './words';
 
 /** Safari's wall-clock time at media time 0. */
@@ -19,7 +19,8 @@ export class NativeEngine implements Engine {
     private readonly events: EngineEvents,
   ) {}
 
-  attach(src: string, from: Date | null): void {
+  /** The browser loads all itself, the playlist too. */
+  attach({ src, from }: Load): void {
     this.detach();
     this.src = src;
     this.from = from;

@@ -1,20 +1,88 @@
 import { describe, expect, it } from 'vitest';
 
 import { keyAction } from './keys';
-import { pollDelayMs } from './poll';
+import { mayBeHeld, pollDelayMs } from './poll';
+import { parseStart } from './start';
+import { startOf, untilFirstSegment } from './startPosition';
 import { STALL_MS, STEADY_MS, STUCK_MS, Watcher, type Sign } from './watcher';
 import { behindWords, bitrateWords, latencyWords, levelWords, plausibleLatency } from './words';
 
 describe('polling', () => {
-  it('a viewer who waits is polled each second, and more rarely after minutes', () => {
-    expect(pollDelayMs('offline', 0, 0)).toBe(1_000);
-    expect(pollDelayMs('ended', 10 * 60_000, 0)).toBe(5_000);
-    expect(pollDelayMs('offline', 60 * 60_000, 0)).toBe(10_000);
-    expect(pollDelayMs('live', 60 * 60_000, 0)).toBe(2_000);
+  it('a viewer who waits is answered as soon as it begins, and asks rarely after half an hour', () => {
+    for (const phase of ['offline', 'ended'] as const) {
+      expect(mayBeHeld(phase, 0, 0)).toBe(true);
+      expect(mayBeHeld(phase, 29 * 60_000, 0)).toBe(true);
+      expect(mayBeHeld(phase, 30 * 60_000, 0)).toBe(false);
+      expect(pollDelayMs(phase, 30 * 60_000, 0, 5)).toBe(10_000);
+    }
+    for (const phase of ['connecting', 'live', 'reconnecting', 'failed'] as const) {
+      expect(mayBeHeld(phase, 0, 0)).toBe(false);
+      expect(pollDelayMs(phase, 60 * 60_000, 0, 5)).toBe(2_000);
+    }
+  });
+
+  it('a question that was held is asked again at once, and no server is asked more than once a second', () => {
+    expect(pollDelayMs('offline', 0, 0, 20_000)).toBe(0);
+    expect(pollDelayMs('ended', 10 * 60_000, 0, 300)).toBe(700);
+    expect(pollDelayMs('offline', 0, 0, 0)).toBe(1_000);
   });
 
   it('backs off from a server that does not answer, within a bound', () => {
-    expect([1, 2, 3, 4, 50].map((failures) => pollDelayMs('offline', 0, failures))).toEqual([2_000, 4_000, 8_000, 15_000, 15_000]);
+    expect(mayBeHeld('offline', 0, 1)).toBe(false);
+    const delays = [1, 2, 3, 4, 50].map((failures) => pollDelayMs('offline', 0, failures, 30_000));
+    expect(delays).toEqual([2_000, 4_000, 8_000, 15_000, 15_000]);
+  });
+});
+
+describe('what the page brings', () => {
+  const live = { state: 'live', broadcast: 'b1', title: 'A test', playlist: '/live/demo/index.m3u8' };
+
+  it('is the state of this channel and its playlist', () => {
+    const start = parseStart(JSON.stringify({ channel: 'demo', state: live, multivariant: '#EXTM3U' }), 'demo');
+    expect(start?.multivariant).toBe('#EXTM3U');
+    expect(start?.state).toMatchObject({ kind: 'live', broadcast: { id: 'b1', src: '/live/demo/index.m3u8' } });
+    const offline = parseStart('{"channel":"demo","state":{"state":"offline"},"multivariant":null}', 'demo');
+    expect(offline).toEqual({ state: { kind: 'offline', title: null }, multivariant: null });
+  });
+
+  it('is nothing where nothing usable is there', () => {
+    const other = JSON.stringify({ channel: 'other', state: live, multivariant: null });
+    for (const text of ['', '<!--', 'null', '{}', '{"channel":"demo"}', '{"channel":"demo","state":{"state":"x"}}', other]) {
+      expect(parseStart(text, 'demo')).toBeNull();
+    }
+  });
+});
+
+describe('where playback starts', () => {
+  const playlist = (parts: readonly string[], holdBack = '1.026') =>
+    [`#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=${holdBack}`, '#EXTINF:2.00000,', 'seg-1-4.m4s', ...parts].join('\n');
+  const part = (independent = false) => `#EXT-X-PART:DURATION=0.33333,URI="part.m4s"${independent ? ',INDEPENDENT=YES' : ''}`;
+
+  it('at the newest picture that needs none before it, at the hold-back or before', () => {
+    const segment = [part(true), part(), part(), part(), part(), part()];
+    const far = startOf(playlist([...segment, part(true), part()]));
+    expect(far?.holdBack).toBe(1.026);
+    expect(far?.behindEdge).toBeCloseTo(8 * 0.33333 - 0.02, 5);
+    expect(startOf(playlist([part(true), part(), part(), part()]))?.behindEdge).toBeCloseTo(4 * 0.33333 - 0.02, 5);
+    expect(startOf(playlist(segment.map(() => part(true)), '1.000'))?.behindEdge).toBeCloseTo(4 * 0.33333 - 0.02, 5);
+  });
+
+  it('is the player library\'s choice where parts do not reach so far, or there are none', () => {
+    expect(startOf(playlist([part(true), part(), part()]))).toBeNull();
+    expect(startOf(playlist([part(), part(), part(), part(), part()]))).toBeNull();
+    expect(startOf('#EXTM3U\n#EXTINF:6.00000,\nseg-1-1.m4s')).toBeNull();
+    expect(startOf('')).toBeNull();
+  });
+
+  it('waits for the first whole segment where there is none yet', () => {
+    const control = '#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.026\n#EXT-X-MEDIA-SEQUENCE:7\n';
+    const url = '/live/demo/b1/360p/index.m3u8';
+    expect(untilFirstSegment(url, `${control}${part(true)}`)).toBe(`${url}?_HLS_msn=7`);
+    expect(untilFirstSegment(`${url}?_HLS_msn=7`, `${control}${part(true)}`)).toBeNull();
+    expect(untilFirstSegment(url, `${control}${part(true)}\n#EXT-X-ENDLIST`)).toBeNull();
+    expect(untilFirstSegment(url, playlist([part(true)]))).toBeNull();
+    expect(untilFirstSegment(url, part(true))).toBeNull();
+    expect(untilFirstSegment(url, control)).toBeNull();
   });
 });
 

@@ -3,22 +3,29 @@
  * engine, and shows the outcome to the page as immutable views.
  */
 
-import { fetchState, type Broadcast, type ChannelState } from '@/api/live';
+import { fetchAwaitedState, fetchState, type Broadcast, type ChannelState } from '@/api/live';
 
 import { stepSeek } from './actions';
 import { chooseEngine } from './chooseEngine';
 import type { Engine } from './engine';
-import { pollDelayMs } from './poll';
+import { HOLD_AGAIN_MS, mayBeHeld, pollDelayMs } from './poll';
+import { Rewinding } from './rewinding';
+import type { Start } from './start';
 import { step, type Command, type PlayerEvent } from './state';
 import type { Stats } from './stats';
-import { Rewinding } from './rewinding';
 import { initialView, type View } from './view';
 import { Watcher } from './watcher';
 import { plausibleLatency } from './words';
 
-export { initialView, type View } from './view';
-
 const LOOK_MS = 250;
+
+/** A question about the channel's state that is under way. */
+interface Asking {
+  /** The server may hold it until the channel is live. */
+  readonly held: boolean;
+  readonly sinceMs: number;
+  readonly stop: AbortController;
+}
 
 export class Session {
   private view: View = initialView;
@@ -29,9 +36,13 @@ export class Session {
   private engine: Engine | null = null;
   private pollTimer: number | undefined;
   private recoveryTimer: number | undefined;
-  private polling = false;
   /** Live is loading for a viewer who was back in the broadcast. */
   private returning = false;
+  private asking: Asking | null = null;
+  /** After a failure, no question may be held until then. */
+  private holdAgainAtMs = 0;
+  /** The first playlist, where the page brought it. */
+  private brought: { readonly src: string; readonly playlist: string } | null = null;
   private phaseSinceMs = performance.now();
   private attachedAtMs: number | null = null;
   private readonly counts = { stalls: 0, fatalErrors: 0, attachments: 0, firstFrameMs: null as number | null };
@@ -41,8 +52,8 @@ export class Session {
     private readonly video: HTMLVideoElement,
   ) {}
 
-  /** Starts; returns what ends it. */
-  start(): () => void {
+  /** Starts, from what the page brought, if anything; returns what ends it. */
+  start(known: Start | null = null): () => void {
     const { signal } = this.stopped;
     const { video } = this;
     video.muted = true;
@@ -52,14 +63,22 @@ export class Session {
     document.addEventListener('visibilitychange', this.pollIfVisible, { signal });
     window.addEventListener('online', this.poll, { signal });
     const looking = window.setInterval(this.look, LOOK_MS);
-    this.poll();
+    if (known === null) this.poll();
+    else this.begin(known);
     return () => {
       this.stopped.abort();
+      this.asking?.stop.abort();
       window.clearInterval(looking);
       window.clearTimeout(this.pollTimer);
       window.clearTimeout(this.recoveryTimer);
       this.engine?.detach();
     };
+  }
+
+  private begin({ state, multivariant }: Start): void {
+    if (state.kind === 'live' && multivariant !== null) this.brought = { src: state.broadcast.src, playlist: multivariant };
+    this.told(state);
+    this.pollLater(Number.POSITIVE_INFINITY);
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -268,7 +287,9 @@ export class Session {
     this.counts.firstFrameMs = null;
     this.attachedAtMs = performance.now();
     const from = this.view.dvr === null ? null : this.rewinding.at();
-    engine.attach(from === null || this.view.dvr === null ? broadcast.src : this.view.dvr.src, from);
+    const src = from === null || this.view.dvr === null ? broadcast.src : this.view.dvr.src;
+    engine.attach({ src, from, playlist: this.brought?.src === src ? this.brought.playlist : null });
+    this.brought = null;
     this.play();
   }
 
@@ -351,24 +372,39 @@ export class Session {
     if (!document.hidden) this.poll();
   };
 
+  /** Asks now; a question that is held gives way. */
   private readonly poll = (): void => {
-    if (this.polling) return;
-    this.polling = true;
+    if (this.asking !== null && !this.asking.held) return;
+    this.asking?.stop.abort();
     window.clearTimeout(this.pollTimer);
-    void this.ask().finally(() => {
-      this.polling = false;
-      if (this.stopped.signal.aborted) return;
-      const { phase, pollFailures } = this.view.player;
-      const delayMs = pollDelayMs(phase, performance.now() - this.phaseSinceMs, pollFailures);
-      this.pollTimer = window.setTimeout(this.poll, delayMs);
+    const nowMs = performance.now();
+    const { phase, pollFailures } = this.view.player;
+    const held = nowMs >= this.holdAgainAtMs && mayBeHeld(phase, nowMs - this.phaseSinceMs, pollFailures);
+    const asking = { held, sinceMs: nowMs, stop: new AbortController() };
+    this.asking = asking;
+    void this.ask(asking).finally(() => {
+      if (this.asking !== asking || this.stopped.signal.aborted) return;
+      this.asking = null;
+      this.pollLater(performance.now() - asking.sinceMs);
     });
   };
 
-  private async ask(): Promise<void> {
+  /** `tookMs` is how long the last question took. */
+  private pollLater(tookMs: number): void {
+    const { phase, pollFailures } = this.view.player;
+    const waitedMs = performance.now() - this.phaseSinceMs;
+    this.pollTimer = window.setTimeout(this.poll, pollDelayMs(phase, waitedMs, pollFailures, tookMs));
+  }
+
+  private async ask(asking: Asking): Promise<void> {
+    const fetch = asking.held ? fetchAwaitedState : fetchState;
     try {
-      this.told(await fetchState(this.channel, this.stopped.signal));
+      this.told(await fetch(this.channel, asking.stop.signal));
     } catch {
-      this.dispatch({ type: 'pollFailed' });
+      if (this.asking !== asking) return;
+      // Whether the server is there at all the next one tells, which is answered at once.
+      if (asking.held) this.holdAgainAtMs = performance.now() + HOLD_AGAIN_MS;
+      else this.dispatch({ type: 'pollFailed' });
     }
   }
 

@@ -2,7 +2,10 @@
 
 import { useEffect, useState, useSyncExternalStore, type RefObject } from 'react';
 
-import { initialView, Session, type View } from './session';
+import { reportOf } from './report';
+import type { Session } from './session';
+import { readStart } from './start';
+import { initialView, type View } from './view';
 
 const noSubscription = () => () => undefined;
 const noView = () => initialView;
@@ -12,20 +15,21 @@ export function useSession(channel: string | null, video: RefObject<HTMLVideoEle
   const [session, setSession] = useState<Session | null>(null);
 
   useEffect(() => {
-    if (channel === null || video.current === null) return;
-    const started = new Session(channel, video.current);
-    const stop = started.start();
-    window.headwater = {
-      get state() {
-        return started.snapshot().player.phase;
-      },
-      stats: () => started.stats(),
+    const element = video.current;
+    if (channel === null || element === null) return;
+    const running = new AbortController();
+    const adopt = (started: Session, stop: () => void): void => {
+      if (running.signal.aborted) {
+        stop();
+        return;
+      }
+      running.signal.addEventListener('abort', stop);
+      window.headwater = reportOf(started);
+      setSession(started);
     };
-    // The session belongs to an element that exists only after the first render.
-    // eslint-disable-next-line react-hooks/set-state-in-effect
-    setSession(started);
+    start(channel, element, adopt);
     return () => {
-      stop();
+      running.abort();
       delete window.headwater;
       setSession(null);
     };
@@ -33,4 +37,23 @@ export function useSession(channel: string | null, video: RefObject<HTMLVideoEle
 
   const view = useSyncExternalStore(session?.subscribe ?? noSubscription, session?.snapshot ?? noView, noView);
   return [session, view];
+}
+
+/**
+ * Hands over the session that plays already (`early.ts`). Where that script did not run a new one is loaded: alone, so
+ * that nobody else pays for it.
+ */
+function start(channel: string, element: HTMLVideoElement, adopt: (session: Session, stop: () => void) => void): void {
+  const early = window.headwaterEarly;
+  delete window.headwaterEarly;
+  early?.adopted();
+  if (early?.channel === channel && early.video === element) {
+    adopt(early.session, early.stop);
+    return;
+  }
+  early?.stop();
+  void import('./session').then(({ Session: Loaded }) => {
+    const session = new Loaded(channel, element);
+    adopt(session, session.start(readStart(channel)));
+  });
 }

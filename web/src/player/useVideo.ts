@@ -25,6 +25,8 @@ export function useVideo(video: RefObject<HTMLVideoElement | null>): VideoView {
       setView({ paused, muted, volume, inPictureInPicture: document.pictureInPictureElement === element });
     };
     for (const event of EVENTS) element.addEventListener(event, read);
+    // It may play already, before this page was there to hear of it.
+    read();
     return () => {
       for (const event of EVENTS) element.removeEventListener(event, read);
     };

@@ -1,7 +1,6 @@
 /** What a session shows to the page. */
 
 import type { Dvr } from '@/api/live';
-
 import { initialState, type PlayerState } from './state';
 import type { Level } from './words';
 

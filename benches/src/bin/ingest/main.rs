@@ -4,8 +4,6 @@
 //! process; the transcode workers, one process each, stand apart. JSON goes to standard output, a
 //! table to standard error.
 
-mod publisher;
-
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +12,7 @@ use benches::figure::{Bar, Common, Figure, Report, void_reason};
 use benches::machine::{self, Stretch};
 use benches::node::{Channel, Node, Wish};
 use benches::process::{Process, cpu_s_of};
+use benches::publisher::{self, Clip};
 use benches::source::{self, Size, Source};
 use benches::summary::median;
 use clap::Parser;
@@ -22,8 +21,6 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-use publisher::Clip;
 
 /// CPU of one core for each stream, in percent.
 const CPU_MAX: f64 = 3.0;

@@ -5,30 +5,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use benches::client::Connection;
-use benches::node::Channel;
 use http::StatusCode;
 use ingest_rtc::send::Sender;
 use schema::{AccessUnit, MediaTime, TrackKind};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::client::Connection;
+use crate::node::Channel;
+
 /// How long the media connection may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
 /// What is sent again and again.
 #[derive(Debug, Clone)]
-pub(crate) struct Clip {
+pub struct Clip {
     /// By time, all before `length`.
-    pub(crate) units: Arc<[AccessUnit]>,
-    pub(crate) length: MediaTime,
+    pub units: Arc<[AccessUnit]>,
+    /// From its first unit to where it begins again.
+    pub length: MediaTime,
 }
 
 /// Publishes to a channel until it is told to stop; begins to send at `start`.
 ///
 /// # Errors
 /// The node refuses it, or ends it.
-pub(crate) async fn publish(
+pub async fn publish(
     node: SocketAddr,
     channel: Channel,
     clip: Clip,

@@ -1,0 +1,217 @@
+//! What a stream costs whose pictures are passed through, against an `ffmpeg` that copies the same stream.
+//!
+//! Both read it by RTP, encode its sound to AAC and write HLS. The figure is all processes that do so: the node and its
+//! workers, and the receiving `ffmpeg`. JSON goes to standard output, a table to standard error.
+
+mod peer;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use benches::figure::{Bar, Common, Figure, Report, void_reason};
+use benches::machine::{self, Stretch};
+use benches::node::{Channel, Node, Wish};
+use benches::process::{Process, cpu_s_of};
+use benches::publisher::{self, Clip};
+use benches::source::{self, Size, Source};
+use benches::summary::median;
+use clap::Parser;
+use schema::MediaTime;
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use peer::Peer;
+
+/// CPU of the node and its workers against `ffmpeg`.
+const RATIO_MAX: f64 = 1.5;
+const RATIO_AIM: f64 = 1.0;
+const VIDEO_BITRATE: u32 = 2_500_000;
+/// The source's own size, with room above its bit rate: nothing is left to encode.
+const RUNGS: [(u32, u32); 1] = [(720, 4_000_000)];
+const CLIP_S: u32 = 20;
+/// How many renditions the node passes through now.
+const PASSED: &str = "headwater_passthrough_active";
+/// A source has proven itself within this.
+const PASSED_LIMIT: Duration = Duration::from_secs(60);
+/// So that not all pictures come at one moment.
+const STAGGER: Duration = Duration::from_micros(3_700);
+/// From the word to the first packet.
+const LEAD: Duration = Duration::from_millis(500);
+
+/// What a stream costs whose pictures are passed through.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    /// How many streams at once, one number after the other.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 50])]
+    streams: Vec<u16>,
+    /// How many stretches are measured of each number and side.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// The length of a stretch in seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// How long streams run before they are measured, in seconds: until a window no longer grows.
+    #[arg(long, default_value_t = 75)]
+    settle: u32,
+    /// Where clips are kept for the next time.
+    #[arg(long, default_value = "target/bench-ingest")]
+    folder: PathBuf,
+}
+
+/// One side at one number.
+#[derive(Debug, Serialize)]
+struct Side {
+    /// CPU of one core for each stream, in percent; a stretch each.
+    percent: Vec<f64>,
+    memory_mib: f64,
+    idle: Vec<f64>,
+    others: Vec<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Outcome {
+    streams: u16,
+    idle_before: f64,
+    ours: Side,
+    peers: Side,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcomes = runtime.block_on(measure(&arguments))?;
+    let (void, figures) = (void(&outcomes), figures(&outcomes));
+    Report::new("passthrough", void, figures, outcomes)?.publish(&arguments.common.results)
+}
+
+async fn measure(arguments: &Arguments) -> Result<Vec<Outcome>> {
+    std::fs::create_dir_all(&arguments.folder)
+        .with_context(|| format!("cannot make {}", arguments.folder.display()))?;
+    let wish =
+        source::Wish { size: Size::P720, bitrate: VIDEO_BITRATE, profile: "baseline", seconds: CLIP_S, audio: true };
+    let source = Source::get(&arguments.folder, wish)?;
+    let file = peer::clip(&arguments.folder, &source)?;
+    let length = MediaTime::from_millis(i64::from(CLIP_S) * 1000);
+    let clip = Clip { units: source.units.into_iter().filter(|unit| unit.pts < length).collect(), length };
+    let mut outcomes = Vec::new();
+    for &streams in &arguments.streams {
+        let idle_before = machine::idle_share()?;
+        let peers = peers(streams, &file, arguments).await.with_context(|| format!("{streams} of ffmpeg"))?;
+        let ours = ours(streams, &clip, arguments).await.with_context(|| format!("{streams} streams"))?;
+        eprintln!("{streams} streams: {:.2} % each, ffmpeg {:.2} %", of(&ours.percent), of(&peers.percent));
+        outcomes.push(Outcome { streams, idle_before, ours, peers });
+    }
+    Ok(outcomes)
+}
+
+async fn peers(streams: u16, clip: &Path, arguments: &Arguments) -> Result<Side> {
+    let folder = tempfile::tempdir()?;
+    let mut peers = (0..streams).map(|number| Peer::start(folder.path(), clip, number)).collect::<Result<Vec<_>>>()?;
+    tokio::time::sleep(Duration::from_secs(arguments.settle.into())).await;
+    let receivers: Vec<Process> = peers.iter().map(Peer::receiver).collect();
+    let side = side(&receivers, &Process::own().family()?.into_keys().collect::<Vec<_>>(), 0, streams, arguments).await;
+    peers.iter_mut().try_for_each(Peer::check)?;
+    side
+}
+
+async fn ours(streams: u16, clip: &Clip, arguments: &Arguments) -> Result<Side> {
+    let node = Node::start(&arguments.common.binary)?;
+    let without = node.process().memory_bytes()?;
+    let stop = CancellationToken::new();
+    let mut publishers = JoinSet::new();
+    for index in 0..streams {
+        let wish = Wish { profile: "low", rungs: &RUNGS };
+        let channel: Channel = node.channel(&format!("bench-passthrough-{streams}-{index}"), wish).await?;
+        let start = Instant::now() + LEAD + STAGGER * index.into();
+        publishers.spawn(publisher::publish(node.http, channel, clip.clone(), start, stop.clone()));
+    }
+    let side = tokio::select! {
+        Some(ended) = publishers.join_next() => {
+            ended??;
+            anyhow::bail!("a publisher ended by itself")
+        }
+        side = passed(&node, streams, without, arguments) => side?,
+    };
+    stop.cancel();
+    while let Some(ended) = publishers.join_next().await {
+        ended??;
+    }
+    Ok(side)
+}
+
+/// Measures once all streams are passed through, and finds that they still are.
+async fn passed(node: &Node, streams: u16, without: u64, arguments: &Arguments) -> Result<Side> {
+    let began = Instant::now();
+    while node.metric(PASSED).await? < f64::from(streams) {
+        let now = node.metric(PASSED).await?;
+        ensure!(began.elapsed() < PASSED_LIMIT, "{now} of {streams} streams are passed through");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(arguments.settle.into())).await;
+    let work: Vec<Process> = std::iter::once(node.process()).chain(node.workers()?).collect();
+    let family: Vec<Process> = node.family()?.into_iter().chain([Process::own()]).collect();
+    let side = side(&work, &family, without, streams, arguments).await?;
+    let now = node.metric(PASSED).await?;
+    ensure!(now >= f64::from(streams), "only {now} of {streams} streams were passed through to the end");
+    Ok(side)
+}
+
+/// What `work` takes for each stream; `family` is all that belongs to the bench, `without` the memory without streams.
+async fn side(work: &[Process], family: &[Process], without: u64, streams: u16, arguments: &Arguments) -> Result<Side> {
+    let mut side = Side { percent: Vec::new(), memory_mib: 0.0, idle: Vec::new(), others: Vec::new() };
+    for _ in 0..arguments.runs {
+        let (stretch, before) = (Stretch::begin()?, [cpu_s_of(work)?, cpu_s_of(family)?]);
+        tokio::time::sleep(Duration::from_secs(arguments.seconds.into())).await;
+        let (busy, after) = (stretch.end()?, [cpu_s_of(work)?, cpu_s_of(family)?]);
+        side.percent.push(100.0 * (after[0] - before[0]) / busy.wall_s / f64::from(streams));
+        side.idle.push(busy.idle);
+        side.others.push(busy.others(after[1] - before[1]));
+    }
+    let memory = work.iter().map(|process| process.memory_bytes()).sum::<Result<u64>>()?.saturating_sub(without);
+    side.memory_mib = mebibytes(memory) / f64::from(streams);
+    Ok(side)
+}
+
+fn of(values: &[f64]) -> f64 {
+    median(values.iter().copied())
+}
+
+fn figures(outcomes: &[Outcome]) -> Vec<Figure> {
+    let of_one = |Outcome { streams, ours, peers, .. }: &Outcome| {
+        let (our_cpu, peers_cpu) = (of(&ours.percent), of(&peers.percent));
+        let name = |what: &str| format!("{streams} streams, {what}");
+        let ratio = Figure::new(name("CPU against ffmpeg"), our_cpu / peers_cpu, "");
+        // One stream bears the whole node.
+        let ratio = if *streams < 10 { ratio } else { ratio.with_bar(Bar::AtMost(RATIO_MAX)).with_aim(RATIO_AIM) };
+        vec![
+            ratio,
+            Figure::new(name("CPU of one core each"), our_cpu, "%"),
+            Figure::new(name("CPU of one core each, ffmpeg"), peers_cpu, "%"),
+            Figure::new(name("memory each, workers included"), ours.memory_mib, "MiB"),
+            Figure::new(name("memory each, ffmpeg"), peers.memory_mib, "MiB"),
+        ]
+    };
+    outcomes.iter().flat_map(of_one).collect()
+}
+
+fn void(outcomes: &[Outcome]) -> Vec<String> {
+    let of_side = |outcome: &Outcome, side: &Side, name: &str| {
+        let runs = side.idle.iter().zip(&side.others);
+        let what = format!("{} streams, {name}", outcome.streams);
+        runs.filter_map(|(idle, others)| void_reason(&what, idle.min(outcome.idle_before), *others)).collect::<Vec<_>>()
+    };
+    let of_one = |outcome: &Outcome| {
+        [of_side(outcome, &outcome.ours, "ours"), of_side(outcome, &outcome.peers, "ffmpeg")].concat()
+    };
+    outcomes.iter().flat_map(of_one).collect()
+}
+
+#[allow(clippy::cast_precision_loss)] // far below 2^52
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}

@@ -1,0 +1,43 @@
+/** Where to start in a low-latency media playlist. Pure: text in, seconds out. */
+
+export interface StartPosition {
+  /** Seconds from there to the end of the last part. */
+  readonly behindEdge: number;
+  /** PART-HOLD-BACK, in seconds. */
+  readonly holdBack: number;
+}
+
+/** So far within the part the position lies, that rounding does not move it into the part before. */
+const WITHIN_SECONDS = 0.02;
+
+const HOLD_BACK = /PART-HOLD-BACK=([\d.]+)/;
+const PART = /^#EXT-X-PART:(.*)$/;
+const DURATION = /(?:^|,)DURATION=([\d.]+)/;
+const INDEPENDENT = /(?:^|,)INDEPENDENT=YES/;
+
+/**
+ * At the newest independent part that begins at the hold-back or before it (rfc8216bis 4.4.4.9); null where parts do not
+ * reach so far back.
+ */
+export function startOf(playlist: string): StartPosition | null {
+  const holdBack = Number(HOLD_BACK.exec(playlist)?.[1]);
+  if (!(holdBack > 0)) return null;
+  let behindEdge = 0;
+  const parts = playlist.split('\n').flatMap((line) => PART.exec(line.trim())?.[1] ?? []);
+  for (const part of parts.reverse()) {
+    behindEdge += Number(DURATION.exec(part)?.[1]);
+    if (behindEdge >= holdBack && INDEPENDENT.test(part)) return { behindEdge: behindEdge - WITHIN_SECONDS, holdBack };
+  }
+  return null;
+}
+
+/**
+ * What to ask for where a playlist has parts but no whole segment yet: the revision that has one (rfc8216bis 6.2.5.2); null
+ * where that is not so or cannot be asked for.
+ */
+export function untilFirstSegment(url: string, playlist: string): string | null {
+  const hasPartsAlone = playlist.includes('#EXT-X-PART:') && !playlist.includes('#EXTINF:') && !playlist.includes('#EXT-X-ENDLIST');
+  const msn = /^#EXT-X-MEDIA-SEQUENCE:(\d+)/m.exec(playlist)?.[1] ?? '0';
+  if (!hasPartsAlone || !playlist.includes('CAN-BLOCK-RELOAD=YES') || url.includes('?')) return null;
+  return `${url}?_HLS_msn=${msn}`;
+}
