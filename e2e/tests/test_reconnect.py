@@ -56,7 +56,7 @@ def slate_seconds(server, fps=30):
 
 def test_a_publisher_killed_again_and_again_costs_viewers_a_slate_and_nothing_else(server, tmp_path):
     channel = server.new_channel(grace_s=60)
-    kills = 6
+    kills = 4
     slate_before = slate_seconds(server)
     with browser.session() as chromium, ExitStack() as stack:
         publisher = stack.enter_context(publishers.headwater(server.whip, channel.key))
@@ -90,6 +90,7 @@ def test_a_publisher_killed_again_and_again_costs_viewers_a_slate_and_nothing_el
     assert shown > kills * (AWAY_S - SLATE_AFTER_S - 1), shown
 
 
+@pytest.mark.light
 def test_another_kind_of_publisher_takes_the_broadcast_over(server, channel, clips, tmp_path):
     clip = clips()
     with publishers.headwater(server.whip, channel.key) as first:
@@ -106,6 +107,7 @@ def test_another_kind_of_publisher_takes_the_broadcast_over(server, channel, cli
     assert [one["id"] for one in broadcasts(server, channel)] == [broadcast]
 
 
+@pytest.mark.light
 def test_a_backup_publisher_stands_in_and_gives_back(server, tmp_path):
     channel = server.new_channel(grace_s=60)
     backup_key = server.api("POST", f"/channels/{channel.name}/keys", {"label": "backup", "role": "backup"})["key"]
@@ -131,6 +133,7 @@ def test_a_backup_publisher_stands_in_and_gives_back(server, tmp_path):
     is_one_broadcast(recording)
 
 
+@pytest.mark.light
 def test_a_channel_can_refuse_a_second_publisher(server, channel):
     server.api("PATCH", f"/channels/{channel.name}", {"second_publisher": "refuse"})
     with publishers.aiortc(server.whip, channel.key) as first:
@@ -179,6 +182,7 @@ def test_a_worker_that_stops_or_dies_costs_its_broadcast_a_moment_and_the_others
     assert not workers[0].alive() and not workers[1].alive()
 
 
+@pytest.mark.light
 @pytest.mark.parametrize("stop", [Server.stop, Server.kill], ids=["stopped", "killed"])
 def test_a_restarted_node_takes_its_broadcasts_up_again(stop, tmp_path):
     with Server() as server:
