@@ -292,7 +292,7 @@ pub(crate) async fn create(
     let sql = returning_channel!(
         "insert into channels (id, name, title, profile, frame_rate, ladder, grace_s, second_publisher, dvr_s, \
          passthrough) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (name) where deleted_at is null do nothing"
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (name) where deleted_at is null do nothing"
     );
     let mut work = api.begin().await?;
     let row: Option<ChannelRow> = sql::query_as(sql)

@@ -6,6 +6,8 @@ import socket
 import threading
 import time
 
+import pytest
+
 import publishers
 from judges import judge
 from support import browser, web
@@ -109,6 +111,7 @@ def test_a_killed_worker_is_replaced_and_playback_goes_on(server, tmp_path):
 # The publisher
 
 
+@pytest.mark.light
 def test_a_connected_but_silent_publisher_is_ended(server, channel):
     with publishers.aiortc(server.whip, channel.key, "--silent") as publisher:
         publishers.wait_event(publisher, "connected")
@@ -122,6 +125,7 @@ def test_a_connected_but_silent_publisher_is_ended(server, channel):
     assert channel.state()["state"] == "offline"
 
 
+@pytest.mark.light
 def test_a_publisher_killed_without_a_goodbye_ends_its_broadcast(server, channel):
     with publishers.ffmpeg(server.whip, channel.key) as publisher:
         channel.wait_playable()
@@ -134,6 +138,7 @@ def test_a_publisher_killed_without_a_goodbye_ends_its_broadcast(server, channel
 # The key
 
 
+@pytest.mark.light
 def test_a_key_revoked_while_live_ends_its_broadcast_with_a_reason(server, channel):
     name = f"/channels/{channel.name}"
     with publishers.aiortc(server.whip, channel.key) as publisher:
@@ -231,6 +236,7 @@ def first_rendition(channel):
     return channel.playlist.rsplit("/", 1)[0] + "/" + name
 
 
+@pytest.mark.light
 def test_sigterm_ends_everything_within_the_deadline_and_marks_no_end():
     with Server() as server:
         channel = server.new_channel()
@@ -246,6 +252,7 @@ def test_sigterm_ends_everything_within_the_deadline_and_marks_no_end():
         assert "panicked" not in server.log()
 
 
+@pytest.mark.light
 def test_a_killed_server_leaves_nothing_that_hinders_the_next_one(tmp_path):
     with Server() as server:
         channel = server.new_channel()

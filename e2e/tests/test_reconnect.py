@@ -90,6 +90,7 @@ def test_a_publisher_killed_again_and_again_costs_viewers_a_slate_and_nothing_el
     assert shown > kills * (AWAY_S - SLATE_AFTER_S - 1), shown
 
 
+@pytest.mark.light
 def test_another_kind_of_publisher_takes_the_broadcast_over(server, clips, tmp_path):
     channel = server.new_channel(passthrough=False)
     clip = clips()
@@ -107,6 +108,7 @@ def test_another_kind_of_publisher_takes_the_broadcast_over(server, clips, tmp_p
     assert [one["id"] for one in broadcasts(server, channel)] == [broadcast]
 
 
+@pytest.mark.light
 def test_a_backup_publisher_stands_in_and_gives_back(server, tmp_path):
     channel = server.new_channel(grace_s=60, passthrough=False)
     backup_key = server.api("POST", f"/channels/{channel.name}/keys", {"label": "backup", "role": "backup"})["key"]
@@ -132,6 +134,7 @@ def test_a_backup_publisher_stands_in_and_gives_back(server, tmp_path):
     is_one_broadcast(recording)
 
 
+@pytest.mark.light
 def test_a_channel_can_refuse_a_second_publisher(server, channel):
     server.api("PATCH", f"/channels/{channel.name}", {"second_publisher": "refuse"})
     with publishers.aiortc(server.whip, channel.key) as first:
@@ -180,6 +183,7 @@ def test_a_worker_that_stops_or_dies_costs_its_broadcast_a_moment_and_the_others
     assert not workers[0].alive() and not workers[1].alive()
 
 
+@pytest.mark.light
 @pytest.mark.parametrize("stop", [Server.stop, Server.kill], ids=["stopped", "killed"])
 def test_a_restarted_node_takes_its_broadcasts_up_again(stop, tmp_path):
     with Server() as server:
