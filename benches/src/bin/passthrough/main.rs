@@ -111,8 +111,7 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Outcome>> {
 
 async fn peers(streams: u16, clip: &Path, arguments: &Arguments) -> Result<Side> {
     let folder = tempfile::tempdir()?;
-    let mut peers =
-        (0..streams).map(|number| Peer::start(folder.path(), clip, number)).collect::<Result<Vec<_>>>()?;
+    let mut peers = (0..streams).map(|number| Peer::start(folder.path(), clip, number)).collect::<Result<Vec<_>>>()?;
     tokio::time::sleep(Duration::from_secs(arguments.settle.into())).await;
     let receivers: Vec<Process> = peers.iter().map(Peer::receiver).collect();
     let side = side(&receivers, &Process::own().family()?.into_keys().collect::<Vec<_>>(), 0, streams, arguments).await;
@@ -163,13 +162,7 @@ async fn passed(node: &Node, streams: u16, without: u64, arguments: &Arguments) 
 }
 
 /// What `work` takes for each stream; `family` is all that belongs to the bench, `without` the memory without streams.
-async fn side(
-    work: &[Process],
-    family: &[Process],
-    without: u64,
-    streams: u16,
-    arguments: &Arguments,
-) -> Result<Side> {
+async fn side(work: &[Process], family: &[Process], without: u64, streams: u16, arguments: &Arguments) -> Result<Side> {
     let mut side = Side { percent: Vec::new(), memory_mib: 0.0, idle: Vec::new(), others: Vec::new() };
     for _ in 0..arguments.runs {
         let (stretch, before) = (Stretch::begin()?, [cpu_s_of(work)?, cpu_s_of(family)?]);
