@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 use origin::{Body, Directory, Limits, ListError};
 use schema::BroadcastId;
 use schema::api::BroadcastState;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::stage::{Stage, broadcast, get, problem, text};
@@ -130,7 +131,7 @@ const AWAITED: &str = "/live/demo/awaited.json";
 /// What an answer says: the state and the broadcast.
 async fn told(response: Response<Body>) -> (String, String) {
     assert_eq!(response.status(), StatusCode::OK);
-    let json: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text(response).await).expect("JSON");
     let word = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
     (word("state"), word("broadcast"))
 }
@@ -141,13 +142,14 @@ async fn who_waits_for_a_channel_hears_as_soon_as_it_is_listed() {
     let (other, _windows) = broadcast("other", "b9");
     let (live, _its_windows) = broadcast("awaited", "b8");
     let began = Instant::now();
-    let waiter = tokio::spawn(stage.origin.handle(get("/live/awaited/awaited.json")));
+    let mut waiter = JoinSet::new();
+    waiter.spawn(stage.origin.handle(get("/live/awaited/awaited.json")));
     stage.until_held(1).await;
     stage.directory.list(other).unwrap();
     tokio::task::yield_now().await;
-    assert!(!waiter.is_finished(), "another channel's broadcast is none of its");
+    assert!(waiter.try_join_next().is_none(), "another channel's broadcast is none of its");
     stage.directory.list(live).unwrap();
-    assert_eq!(told(waiter.await.unwrap()).await, ("live".into(), "b8".into()));
+    assert_eq!(told(waiter.join_next().await.unwrap().unwrap()).await, ("live".into(), "b8".into()));
     assert_eq!((began.elapsed(), stage.held()), (Duration::ZERO, 0));
     assert_eq!(stage.metric("headwater_origin_wait_seconds"), 0, "it says nothing of how media come");
 }
@@ -167,11 +169,12 @@ async fn nobody_waits_for_a_channel_that_is_live_or_longer_than_proxies_do() {
 #[tokio::test(start_paused = true)]
 async fn a_closed_directory_lets_nobody_wait() {
     let stage = Stage::empty();
-    let waiter = tokio::spawn(stage.origin.handle(get("/live/nobody/awaited.json")));
+    let mut waiter = JoinSet::new();
+    waiter.spawn(stage.origin.handle(get("/live/nobody/awaited.json")));
     stage.until_held(1).await;
     let began = Instant::now();
     stage.directory.close();
-    assert_eq!(told(waiter.await.unwrap()).await.0, "offline");
+    assert_eq!(told(waiter.join_next().await.unwrap().unwrap()).await.0, "offline");
     assert_eq!(told(stage.origin.handle(get("/live/nobody/awaited.json")).await).await.0, "offline");
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
@@ -179,10 +182,12 @@ async fn a_closed_directory_lets_nobody_wait() {
 #[tokio::test]
 async fn who_waits_for_a_channel_takes_one_of_the_places_of_those_who_wait() {
     let stage = Stage::with_limits(Limits { held_requests_max: 1, ..Limits::default() });
-    let waiter = tokio::spawn(stage.origin.handle(get("/live/nobody/awaited.json")));
+    let mut waiter = JoinSet::new();
+    waiter.spawn(stage.origin.handle(get("/live/nobody/awaited.json")));
     stage.until_held(1).await;
     let refused = stage.origin.handle(get("/live/nobody/awaited.json")).await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-    waiter.abort();
+    waiter.abort_all();
+    assert!(waiter.join_next().await.unwrap().unwrap_err().is_cancelled());
     stage.until_held(0).await;
 }
