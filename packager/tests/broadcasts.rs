@@ -294,8 +294,8 @@ async fn the_largest_of_the_first_key_frames_counts_and_a_known_size_is_not_exce
     let script = Script::new([Life::Well]);
     // Unevenly timed, so that the look goes on to the second key frame.
     let at = |index: i64| MediaTime::from_millis(index * 33 + index % 2 * 5);
-    let size = |index| if index < 20 { (640, 360) } else { (1920, 1080) };
-    let picture = |index: i64| vp8(at(index), size(index), index % 20 == 0);
+    let size = |index| if index < 12 { (640, 360) } else { (1920, 1080) };
+    let picture = |index: i64| vp8(at(index), size(index), index % 12 == 0);
     let feed = ReadyFeed::new((0..300).map(picture).collect(), Some(SessionEnd::Closed));
     let mut setup = setup(feed, &script);
     setup.negotiated(Tracks { video: true, audio: false });
