@@ -98,16 +98,23 @@ impl Schedule {
         Cuts::Led { gop: gop.max(1), first: VecDeque::from([self.timing.slot_at(at)]) }
     }
 
+    /// True if a segment begins at this slot where the source that leads has a keyframe in it.
+    #[must_use]
+    pub fn is_cut(&self, at: MediaTime) -> bool {
+        let slot = self.timing.slot_at(at);
+        let Cuts::Led { gop, first } = &self.last().cuts else { return false };
+        let origin = first.back().copied().unwrap_or(slot);
+        slot > origin && slot + *gop > origin + self.timing.segment_slots()
+    }
+
     /// The source that leads has a keyframe at this slot; true if a segment begins there.
     pub fn keyframe(&mut self, at: MediaTime) -> bool {
-        let (slot, longest) = (self.timing.slot_at(at), self.timing.segment_slots());
-        let last = self.stretches.len() - 1;
-        let stretch = &mut self.stretches[last];
-        let Cuts::Led { gop, first } = &mut stretch.cuts else { return false };
-        let origin = first.back().copied().unwrap_or(slot);
-        if slot <= origin || slot + *gop <= origin + longest {
+        if !self.is_cut(at) {
             return false;
         }
+        let (slot, last) = (self.timing.slot_at(at), self.stretches.len() - 1);
+        let stretch = &mut self.stretches[last];
+        let Cuts::Led { first, .. } = &mut stretch.cuts else { return false };
         first.push_back(slot);
         if first.len() > LED_MAX {
             first.pop_front();

@@ -138,6 +138,12 @@ impl Segmenter {
         (msn, self.close_reached(at, msn))
     }
 
+    /// True if a segment begins at a keyframe of the source that leads in the slot at `at`.
+    #[must_use]
+    pub fn is_cut(&self, at: MediaTime) -> bool {
+        self.schedule.is_cut(at)
+    }
+
     /// The source that leads has a keyframe at `at`, where a segment may begin. To be said before any video unit at or after it.
     pub fn keyframe(&mut self, at: MediaTime) -> Vec<Cut> {
         if self.schedule.keyframe(at) { self.close_reached(at, self.schedule.place(at).msn) } else { Vec::new() }

@@ -730,6 +730,21 @@ fn a_turn_ends_the_segment_in_all_lists_and_maps_anew_only_what_comes_from_elsew
 }
 
 #[test]
+fn a_turn_of_the_worker_waits_for_the_next_segment_of_the_source_that_leads() {
+    let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
+    run.feed(MediaTime::ZERO, seconds(4));
+    run.turn(seconds(4), &[(0, Origin::Source)], LED);
+    run.feed_passed(120..200, |slot| slot % 60 == 0, MediaTime::ZERO);
+    run.turn(seconds(6), &[(1, Origin::Rendition(1))], None);
+    run.feed_passed(200..420, |slot| slot % 60 == 0, MediaTime::ZERO);
+    run.revisions.iter().for_each(|revisions| judge(revisions, &run.timing));
+    let lists: Vec<Read_> = (0..3).map(|rendition| read(&run.last(rendition))).collect();
+    assert!(lists.iter().all(|list| discontinuities(list) == [0, 0, 1, 1, 2, 2, 2]), "{lists:?}");
+    assert_eq!(maps(&lists[0])[2..], ["init-7-1.mp4"; 5]);
+    assert_eq!(maps(&lists[1])[3..5], ["init-7-0.mp4", "init-7-1.mp4"]);
+}
+
+#[test]
 fn a_source_waits_for_the_last_pictures_of_the_encoder_that_it_stands_in_for() {
     let mut run = Run::new(LatencyProfile::Low, FrameRate::THIRTY, BOTH, MediaTime::ZERO);
     let plan = run.publisher.as_ref().unwrap().plan();

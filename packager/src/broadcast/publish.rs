@@ -5,7 +5,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use packager_transcode::wire::{Output, Plan, Statistics};
+use packager_transcode::wire::{Origin, Output, Plan, Statistics};
 use schema::ladder::{LatencyProfile, PictureSize};
 use schema::{BroadcastId, ChannelName, Incarnation, MediaTime, UnixMicros};
 use tokio::sync::{Notify, watch};
@@ -113,6 +113,10 @@ pub struct Publisher {
     outage: Option<Outage>,
     /// Where the last turn was, or the beginning.
     last_turn: MediaTime,
+    /// True while a source leads the cuts.
+    is_led: bool,
+    /// What the worker changed meanwhile, by rendition; it waits for the source's next segment.
+    deferred: Vec<(u8, Origin)>,
 }
 
 impl Publisher {
@@ -158,6 +162,8 @@ impl Publisher {
             epoch,
             outage: None,
             last_turn,
+            is_led: false,
+            deferred: Vec::new(),
         }
     }
 
@@ -194,7 +200,7 @@ impl Publisher {
             Output::Encoded { rendition, unit } => {
                 self.encoded(usize::from(rendition), &unit, fed, now);
             }
-            Output::Turn(turn) => self.turn(&turn, now),
+            Output::Turn(turn) => self.turn_of_worker(turn, now),
             Output::SourceSize { width, height } => self.source_size(PictureSize { width, height }),
             Output::Thumbnail { pts, size, data } => {
                 self.thumbnails.show(pts, size, data);
@@ -385,6 +391,7 @@ impl Publisher {
             track.begin_anew(start, msn, self.epoch);
         }
         self.last_turn = start;
+        (self.is_led, self.deferred) = (false, Vec::new());
         self.plan.start = start;
         self.statistics = Statistics::default();
         self.pacing.restart(now);

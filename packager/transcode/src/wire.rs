@@ -205,7 +205,8 @@ pub enum Law {
 
 /// A change of regime at one instant: all renditions end their segment there, and go on behind a discontinuity.
 ///
-/// It must be said before any video unit at or after `at`, and every encoder must begin with an IDR there.
+/// It must be said before any video unit at or after `at`, and every encoder must begin with an IDR there. One of a worker
+/// that comes while a source leads waits until that begins a segment: the worker's encoders have their IDRs there too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
     /// The first slot of what is new.

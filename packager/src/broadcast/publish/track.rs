@@ -130,6 +130,11 @@ impl Track {
         self.make_ready(cuts, metrics)
     }
 
+    /// True if a keyframe of the source that leads would begin a segment there.
+    pub(super) fn is_cut(&self, at: MediaTime) -> bool {
+        self.segmenter.is_cut(at)
+    }
+
     /// The source that leads has a keyframe there; true if that completed something.
     pub(super) fn keyframe(&mut self, at: MediaTime, metrics: &BroadcastMetrics) -> bool {
         let cuts = self.segmenter.keyframe(at);

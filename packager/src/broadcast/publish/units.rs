@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use packager_transcode::wire::{Origin, Turn};
+use packager_transcode::wire::{Law, Origin, Turn};
 use schema::{AccessUnit, MediaTime, TrackKind};
 
 use super::Publisher;
@@ -21,10 +21,13 @@ impl Publisher {
         let is_first = at - self.plan.start <= TOLERANCE || at - self.last_turn <= TOLERANCE;
         self.epoch += u64::from(!is_first);
         self.last_turn = at;
+        self.is_led = turn.law.map_or(self.is_led, |law| matches!(law, Law::Led { .. }));
+        let mut origins = std::mem::take(&mut self.deferred);
+        origins.retain(|(number, _)| turn.origins.iter().all(|(other, _)| other != number));
+        origins.extend(&turn.origins);
         let mut completed = false;
         for (index, track) in self.tracks.iter_mut().enumerate() {
-            let origin =
-                turn.origins.iter().find(|(number, _)| usize::from(*number) == index).map(|&(_, origin)| origin);
+            let origin = origins.iter().find(|(number, _)| usize::from(*number) == index).map(|&(_, origin)| origin);
             completed |= track.turn(at, turn.law, self.epoch, origin, &self.metrics);
         }
         if completed {
@@ -32,11 +35,23 @@ impl Publisher {
         }
     }
 
+    /// Takes a turn that the worker told. While a source leads, its pictures are here before the worker has them, so
+    /// such a turn would come too late: it waits until the source begins a segment.
+    pub(super) fn turn_of_worker(&mut self, turn: Turn, now: Instant) {
+        if !self.is_led || turn.law.is_some() {
+            return self.turn(&turn, now);
+        }
+        self.deferred.retain(|(number, _)| turn.origins.iter().all(|(other, _)| other != number));
+        self.deferred.extend(turn.origins);
+    }
+
     /// Takes a picture of the publisher, on its slot, for the renditions that pass it through. While a source leads,
     /// its units come before those that are encoded of them.
     pub fn passed(&mut self, unit: &AccessUnit, now: Instant) {
         let mut completed = false;
-        if unit.random_access {
+        if unit.random_access && !self.deferred.is_empty() && self.tracks[0].is_cut(unit.dts) {
+            self.turn(&Turn { at: unit.dts, origins: Vec::new(), law: None }, now);
+        } else if unit.random_access {
             for track in &mut self.tracks {
                 completed |= track.keyframe(unit.dts, &self.metrics);
             }
