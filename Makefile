@@ -1,6 +1,7 @@
 # Everything a developer or operator types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 .PHONY: help setup web build run test test-rust test-web test-e2e test-clients test-sync test-endurance check \
 	bench-core bench-ladder bench-origin bench-latency bench-edge bench-ingest bench-passthrough bench-soak bench-build clean
 
