@@ -14,7 +14,7 @@ const SHORT_SIDE_UNKNOWN: u32 = 720;
 const VIDEO_BITRATE: std::ops::RangeInclusive<u32> = 50_000..=60_000_000;
 /// Bit rates of stereo AAC-LC that encoders take, in bits per second.
 const AUDIO_BITRATE: std::ops::RangeInclusive<u32> = 32_000..=320_000;
-/// The encoder and preset of every rendition.
+/// The encoder and preset of every rendition, where whoever starts the transcoder names no other.
 const ENCODER: &str = "libx264";
 const PRESET: &str = "veryfast";
 /// Lines of a thumbnail at most: what a channel card or a link preview shows.

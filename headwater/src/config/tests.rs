@@ -60,6 +60,7 @@ fn a_bad_value_is_one_line_with_file_key_and_reason() {
         ("[runtime]\nthreads = \"many\"", "FILE: runtime.threads: must be usize"),
         ("[log]\nformat = \"xml\"", "FILE: log.format: must be one of text, json"),
         ("[transcode]\nencoder = \"magic\"", "config: transcode.encoder: is not in the table of encoders"),
+        ("[transcode]\npreset = \"rapid\"", "config: transcode.preset: is none that the encoder has"),
         ("[transcode]\ncores = 0", "config: transcode.cores: must be 0.1 to 1024"),
         ("[transcode]\ncores = \"all\"", "FILE: transcode.cores: must be f64"),
         ("[transcode]\nload_max_percent = 5", "config: transcode.load_max_percent: must be 0 (no limit) or 10 to 1000"),

@@ -40,8 +40,11 @@ impl Transcode {
 
     /// Rules beyond types: the key that breaks one, and why.
     pub(super) fn check(&self) -> Result<(), (&'static str, &'static str)> {
-        if !encoder::candidates().iter().any(|known| known.name() == self.encoder) {
+        let Some(encoder) = encoder::candidates().iter().find(|known| known.name() == self.encoder) else {
             return Err(("encoder", "is not in the table of encoders"));
+        };
+        if !encoder.presets().contains(&self.preset.as_str()) {
+            return Err(("preset", "is none that the encoder has"));
         }
         if self.cores.is_some_and(|cores| !(0.1..=1024.0).contains(&cores)) {
             return Err(("cores", "must be 0.1 to 1024"));

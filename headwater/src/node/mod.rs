@@ -98,7 +98,11 @@ impl Node {
             directory,
             reports,
             metrics: BroadcastMetrics::register(registry).map_err(Exit::software)?,
-            transcoding: Arc::new(WorkerProcess(worker_command(config)?)),
+            transcoding: Arc::new(WorkerProcess {
+                command: worker_command(config)?,
+                encoder: config.transcode.encoder.clone(),
+                preset: config.transcode.preset.clone(),
+            }),
             running: HashMap::new(),
             shelf,
             dvr,

@@ -52,17 +52,32 @@ pub trait TranscoderOutput: Send {
 
 /// Transcoders that are workers of `packager_transcode`.
 #[derive(Debug, Clone)]
-pub struct WorkerProcess(pub WorkerCommand);
+pub struct WorkerProcess {
+    /// How one is started.
+    pub command: WorkerCommand,
+    /// The encoder of all pictures: its row in the table of `packager_transcode::encoder`.
+    pub encoder: String,
+    /// Its speed preset.
+    pub preset: String,
+}
+
+impl WorkerProcess {
+    fn plan(&self, plan: Plan) -> Plan {
+        Plan { encoder: self.encoder.clone(), preset: self.preset.clone(), ..plan }
+    }
+}
 
 impl Transcoding for WorkerProcess {
     fn start(&self, plan: Plan) -> Pending<'_, Result<Ends, TranscodingError>> {
         Box::pin(async move {
-            Worker::start(&self.0, plan).map(ends).map_err(|error| TranscodingError::Start(error.to_string()))
+            Worker::start(&self.command, self.plan(plan))
+                .map(ends)
+                .map_err(|error| TranscodingError::Start(error.to_string()))
         })
     }
 
     fn ahead(&self) -> Option<Arc<dyn Transcoding>> {
-        match Worker::ahead(&self.0) {
+        match Worker::ahead(&self.command) {
             Ok(waiting) => Some(Arc::new(Ahead { waiting: Mutex::new(Some(waiting?)), then: self.clone() })),
             Err(error) => {
                 warn!(%error, "a transcode worker could not be started ahead of its plan");
@@ -82,7 +97,7 @@ struct Ahead {
 impl Transcoding for Ahead {
     fn start(&self, plan: Plan) -> Pending<'_, Result<Ends, TranscodingError>> {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match waiting.map(|waiting| waiting.start(plan.clone())) {
+        match waiting.map(|waiting| waiting.start(self.then.plan(plan.clone()))) {
             Some(Ok(worker)) => Box::pin(ready(Ok(ends(worker)))),
             Some(Err(error)) => {
                 warn!(%error, "the transcode worker that was started ahead is of no use");
@@ -114,5 +129,31 @@ impl TranscoderOutput for WorkerOutput {
             }
             output
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::MediaTime;
+    use schema::ladder::{FrameRate, Ladder, LatencyProfile, PictureSize};
+
+    use super::*;
+    use crate::ladder;
+    use crate::timing::{Timing, Tracks};
+
+    #[test]
+    fn the_configured_encoder_and_preset_are_what_a_worker_is_told() {
+        let size = PictureSize { width: 640, height: 360 };
+        let renditions = ladder::renditions(&Ladder::default(), Some(size), false, LatencyProfile::Low);
+        let timing = Timing::new(LatencyProfile::Low, FrameRate::THIRTY, Tracks { video: true, audio: false });
+        let planned = ladder::plan(&renditions, &timing, MediaTime::ZERO);
+        let workers = WorkerProcess {
+            command: WorkerCommand::InProcess,
+            encoder: "libmagic".to_owned(),
+            preset: "rapid".to_owned(),
+        };
+        let told = workers.plan(planned.clone());
+        assert_eq!((told.encoder.as_str(), told.preset.as_str()), ("libmagic", "rapid"));
+        assert_eq!(told.video, planned.video);
     }
 }

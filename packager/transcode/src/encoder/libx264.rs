@@ -16,6 +16,10 @@ impl Backend for Libx264 {
         Codec::H264
     }
 
+    fn presets(&self) -> &'static [&'static str] {
+        &["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
+    }
+
     /// x264 itself picks the lowest level that fits size, frame rate and bit rate where none is asked for, writes VUI timing
     /// from the frame rate, and repeats the parameter sets as long as nobody asks for a global header.
     ///

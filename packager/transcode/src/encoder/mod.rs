@@ -70,6 +70,8 @@ pub trait Backend: Sync {
     fn name(&self) -> &'static str;
     /// What it writes.
     fn codec(&self) -> Codec;
+    /// The speed presets that it knows, fastest first.
+    fn presets(&self) -> &'static [&'static str];
     /// The settings special to it, as FFmpeg options.
     fn options(&self, target: &Target<'_>) -> Vec<(&'static str, String)>;
 }
