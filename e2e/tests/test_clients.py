@@ -115,7 +115,7 @@ def test_bad_sender_reports_cost_no_sync(server, tmp_path):
     with ExitStack() as stack:
         live = []
         for reports in kinds:
-            channel = server.new_channel()
+            channel = server.new_channel(passthrough=False)
             publisher = stack.enter_context(publishers.aiortc(server.whip, channel.key, "--reports", reports))
             live.append((channel, publisher))
         recordings = record_all(live, 6)

@@ -236,7 +236,10 @@ impl Passthrough {
             return None;
         }
         let config = VideoConfig::of(&unit.data).ok()?;
-        if config.sps.size != self.terms.size || config.sps.bit_depth_luma != 8 {
+        // As the encoders write it: one picture looks like the other, before a turn and behind it.
+        let sps = &config.sps;
+        let is_alike = sps.is_progressive && !sps.is_full_range && sps.chroma_format == 1 && sps.bit_depth_luma == 8;
+        if sps.size != self.terms.size || !is_alike {
             return None;
         }
         let mut weights = Weights::default();
@@ -266,7 +269,9 @@ impl Passthrough {
                 return Err(Break::Parameters);
             }
             let length = slot - run.group;
-            if length > longest {
+            // Where segments end must be known before, for the next part is hinted: only even groups prove that.
+            let is_uneven = self.passing.is_none() && run.keyframes > 1 && length != run.longest;
+            if length > longest || is_uneven {
                 return Err(Break::Gop);
             }
             (run.group, run.keyframes, run.longest) = (slot, run.keyframes + 1, run.longest.max(length));
@@ -301,7 +306,7 @@ impl Passthrough {
 impl Passing {
     /// The next picture: whether a segment can end where it must. The same rule as the schedule's.
     fn step(&mut self, unit: &AccessUnit, slot: i64, missing: i64, timing: &Timing) -> Result<(), Break> {
-        let end = self.origin + timing.segment_slots();
+        let end = self.origin + timing.led_slots(self.gop);
         let is_cut = unit.random_access && slot + self.gop > end;
         if slot > end || (slot == end && !is_cut) {
             return Err(Break::Gop);

@@ -104,7 +104,7 @@ impl Schedule {
         let slot = self.timing.slot_at(at);
         let Cuts::Led { gop, first } = &self.last().cuts else { return false };
         let origin = first.back().copied().unwrap_or(slot);
-        slot > origin && slot + *gop > origin + self.timing.segment_slots()
+        slot > origin && slot + *gop > origin + self.timing.led_slots(*gop)
     }
 
     /// The source that leads has a keyframe at this slot; true if a segment begins there.
@@ -158,10 +158,10 @@ impl Schedule {
                 let first = self.timing.segment_at(stretch.start);
                 self.timing.slots_of(first.saturating_add(stretch.index_of(msn)))
             }
-            Cuts::Led { first, .. } => {
+            Cuts::Led { gop, first } => {
                 let at = |index: i64| usize::try_from(index).ok().and_then(|index| first.get(index)).copied();
                 let from = at(stretch.index_of(msn)).or(first.back().copied()).unwrap_or(begin);
-                let longest = from + self.timing.segment_slots();
+                let longest = from + self.timing.led_slots(*gop);
                 from..at(stretch.index_of(msn) + 1).unwrap_or(longest).min(longest)
             }
         };

@@ -23,6 +23,10 @@ pub struct Sps {
     pub bit_depth_chroma: u8,
     /// The size of the picture after cropping.
     pub size: PictureSize,
+    /// False if pictures may be coded as fields (`frame_mbs_only_flag`).
+    pub is_progressive: bool,
+    /// True if samples use all values, and not the limited range of video (`video_full_range_flag`, E.2.1).
+    pub is_full_range: bool,
 }
 
 /// Why a sequence parameter set cannot be read.
@@ -58,7 +62,9 @@ impl Sps {
         skip_order_count(&mut bits)?;
         bits.ue()?; // max_num_ref_frames
         bits.bit()?; // gaps_in_frame_num_value_allowed_flag
-        let size = size(&format, &mut bits)?;
+        let (size, is_progressive) = size(&format, &mut bits)?;
+        // What is wrong from here on concerns nobody who only wants the picture's size.
+        let is_full_range = is_full_range(&mut bits).unwrap_or(false);
         Ok(Self {
             profile,
             constraints,
@@ -67,6 +73,8 @@ impl Sps {
             bit_depth_luma: format.luma_bits,
             bit_depth_chroma: format.chroma_bits,
             size,
+            is_progressive,
+            is_full_range,
         })
     }
 
@@ -146,7 +154,7 @@ fn skip_order_count(bits: &mut Bits<'_>) -> Result<(), SpsError> {
     Ok(())
 }
 
-fn size(format: &Format, bits: &mut Bits<'_>) -> Result<PictureSize, SpsError> {
+fn size(format: &Format, bits: &mut Bits<'_>) -> Result<(PictureSize, bool), SpsError> {
     let columns = bits.ue()?.checked_add(1);
     let rows = bits.ue()?.checked_add(1);
     let frames_only = bits.bit()?;
@@ -170,10 +178,31 @@ fn size(format: &Format, bits: &mut Bits<'_>) -> Result<PictureSize, SpsError> {
     };
     let unit_x = if format.separate_planes { 1 } else { unit_x };
     let [left, right, top, bottom] = crop.map(u64::from);
-    Ok(PictureSize {
+    let size = PictureSize {
         width: cropped(width, (left + right) * unit_x)?,
         height: cropped(height, (top + bottom) * unit_y * u64::from(field))?,
-    })
+    };
+    Ok((size, frames_only))
+}
+
+/// What the usability information says of it (E.1.1), if there is any.
+fn is_full_range(bits: &mut Bits<'_>) -> Result<bool, SpsError> {
+    /// `Extended_SAR` of `aspect_ratio_idc` (table E-1).
+    const EXTENDED_SHAPE: u8 = 255;
+    if !bits.bit()? {
+        return Ok(false); // vui_parameters_present_flag
+    }
+    if bits.bit()? && bits.byte()? == EXTENDED_SHAPE {
+        bits.bits(32)?; // sar_width, sar_height
+    }
+    if bits.bit()? {
+        bits.bit()?; // overscan_appropriate_flag
+    }
+    if !bits.bit()? {
+        return Ok(false); // video_signal_type_present_flag
+    }
+    bits.bits(3)?; // video_format
+    bits.bit()
 }
 
 fn pixels(blocks: Option<u32>, each: u32, what: &'static str) -> Result<u32, SpsError> {
@@ -273,6 +302,26 @@ mod tests {
         assert_eq!((sps.chroma_format, sps.bit_depth_luma), (1, 8));
         assert_eq!(sps.size, PictureSize { width: 320, height: 240 });
         assert!(sps.has_extended_configuration());
+        assert_eq!((sps.is_progressive, sps.is_full_range), (true, false));
+    }
+
+    #[test]
+    fn the_range_of_samples_stands_behind_the_shape_and_overscan() {
+        let read = |text: &str| {
+            let mut bytes = vec![0_u8; text.len().div_ceil(8)];
+            for (at, bit) in text.bytes().enumerate() {
+                bytes[at / 8] |= (bit - b'0') << (7 - at % 8);
+            }
+            is_full_range(&mut Bits::new(&bytes))
+        };
+        assert_eq!(read("0"), Ok(false), "no usability information");
+        assert_eq!(read("1000"), Ok(false), "no signal type");
+        assert_eq!(read("10011011"), Ok(true));
+        assert_eq!(read("10011010"), Ok(false));
+        assert_eq!(read("11000000011011011"), Ok(true), "a shape of the table, and overscan");
+        let shape = "0000000000000001".repeat(2);
+        assert_eq!(read(&format!("1111111111{shape}011011")), Ok(true), "a shape of its own");
+        assert_eq!(read("11"), Err(SpsError::Short));
     }
 
     #[test]

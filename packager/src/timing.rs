@@ -148,6 +148,14 @@ impl Timing {
         self.first_frame(1)
     }
 
+    /// How many slots a segment has that a source leads whose groups of pictures have `gop` slots: as many whole groups as
+    /// fit.
+    #[must_use]
+    pub fn led_slots(&self, gop: i64) -> i64 {
+        let (longest, gop) = (self.segment_slots(), gop.max(1));
+        (longest / gop).max(1) * gop
+    }
+
     /// Where an output begins whose first picture comes at `time`: at the picture nearest to it where a
     /// part begins there, else with the next part, so that no part is a splinter.
     #[must_use]

@@ -106,6 +106,34 @@ fn what_trembles_lies_on_its_slots_and_what_has_another_rate_is_never_passed_thr
 }
 
 #[test]
+fn groups_of_uneven_length_prove_nothing() {
+    let (rate, timing) = (FrameRate::THIRTY, timing(LatencyProfile::Low, FrameRate::THIRTY));
+    let keys: Vec<i64> = (0..20).map(|group| group * 39 - group % 2 * 9).collect();
+    let units = (0..700).map(|slot| at(rate, slot, keys.contains(&slot), 1_000));
+    assert_eq!(turns(&mut watch_of(&timing), units, rate), []);
+}
+
+#[test]
+fn a_segment_of_whole_groups_ends_with_its_last_picture_and_not_with_the_next_keyframe() {
+    let rate = FrameRate::THIRTY;
+    let timing = timing(LatencyProfile::Low, rate);
+    for (gop, segment) in [(45, 45), (30, 60), (25, 50), (60, 60)] {
+        let mut segmenter = Segmenter::new(TrackKind::Video, Arc::clone(&timing), 0, MediaTime::ZERO);
+        segmenter.turn(MediaTime::ZERO, Some(Law::Led { gop: u32::try_from(gop).unwrap() }));
+        let mut ends = Vec::new();
+        for unit in steady(rate, 0..181, gop) {
+            if unit.random_access {
+                assert!(segmenter.keyframe(unit.dts).is_empty(), "it had ended before");
+            }
+            let cuts = segmenter.push(&unit);
+            ends.extend(cuts.iter().any(|cut| matches!(cut, Cut::SegmentEnd(_))).then_some(unit.dts));
+        }
+        let expected: Vec<MediaTime> = (1..=180 / segment).map(|end| rate.time_of(end * segment - 1)).collect();
+        assert_eq!(ends, expected, "{gop}");
+    }
+}
+
+#[test]
 fn whatever_breaks_a_rule_is_encoded_from_the_next_slot_on() {
     let rate = FrameRate::THIRTY;
     let timing = timing(LatencyProfile::Low, rate);

@@ -148,7 +148,11 @@ mod tests {
         let timing = Timing::new(LatencyProfile::Low, FrameRate::THIRTY, Tracks { video: true, audio: false });
         let planned = ladder::plan(&renditions, &timing, MediaTime::ZERO);
         let workers = WorkerProcess {
-            command: WorkerCommand::InProcess,
+            command: WorkerCommand::Process {
+                program: "headwater".into(),
+                arguments: Vec::new(),
+                environment: Vec::new(),
+            },
             encoder: "libmagic".to_owned(),
             preset: "rapid".to_owned(),
         };
