@@ -6,6 +6,7 @@
 //! ([`Input::Clock`]), and no network.
 
 mod audio;
+mod counters;
 mod decoder;
 mod encoders;
 mod keys;
@@ -21,10 +22,9 @@ mod video;
 pub use decoder::missing_decoders;
 
 use std::io::{BufReader, Read, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ffmpeg_next as ffmpeg;
@@ -33,8 +33,9 @@ use thiserror::Error;
 
 use crate::encoder::OpenError;
 use crate::ffi;
-use crate::wire::{self, Input, Output, Plan, ReadError, Statistics, Step, WriteError};
+use crate::wire::{self, Input, Output, Plan, ReadError, Step, WriteError};
 use audio::Audio;
+use counters::Counters;
 use outlet::Outlet;
 use rendition::{Recipe, Rendition};
 use video::Video;
@@ -339,47 +340,6 @@ fn check(plan: &Plan) -> Result<(), WorkerError> {
         return Ok(());
     };
     Err(WorkerError::Plan(problem))
-}
-
-/// What all threads count together.
-#[derive(Debug, Default)]
-struct Counters {
-    decoded: AtomicU64,
-    encoded: AtomicU64,
-    repeated: AtomicU64,
-    skipped: AtomicU64,
-    slate: AtomicU64,
-    busy_us: AtomicU64,
-    /// Whether the process's time is the worker's.
-    own_process: bool,
-}
-
-impl Counters {
-    /// Adds the time since `began` to the time spent working.
-    fn busy(&self, began: Instant) {
-        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.busy_us.fetch_add(micros, Ordering::Relaxed);
-    }
-
-    fn statistics(&self, media: MediaTime) -> Statistics {
-        Statistics {
-            pictures_decoded: self.decoded.load(Ordering::Relaxed),
-            pictures_encoded: self.encoded.load(Ordering::Relaxed),
-            pictures_repeated: self.repeated.load(Ordering::Relaxed),
-            pictures_skipped: self.skipped.load(Ordering::Relaxed),
-            pictures_slate: self.slate.load(Ordering::Relaxed),
-            busy_us: self.busy_us.load(Ordering::Relaxed),
-            cpu_us: if self.own_process { cpu_us() } else { 0 },
-            media,
-        }
-    }
-}
-
-/// The processor time of this process so far, in microseconds.
-fn cpu_us() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let micros = time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1_000);
-    u64::try_from(micros).unwrap_or(0)
 }
 
 fn thread<'scope>(
