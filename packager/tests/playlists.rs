@@ -559,6 +559,18 @@ fn an_outage_is_a_date_range_of_all_lists_as_long_as_one_of_its_segments_is_list
             run.feed(seconds(to - 1), seconds(to));
             run.ranges_are_the_same();
         }
+        let updates = || run.revisions[0].iter().filter_map(|snapshot| snapshot.delta.as_ref());
+        let newer = |delta: &packager::live::Update| String::from_utf8(delta.date_ranges().plain.to_vec()).unwrap();
+        let whole = |delta: &packager::live::Update| String::from_utf8(delta.segments.plain.to_vec()).unwrap();
+        if run.timing.skip_until.is_some() {
+            assert!(updates().any(|delta| !date_ranges(&newer(delta)).is_empty()), "it is new at first");
+            assert!(
+                updates().any(|delta| date_ranges(&whole(delta)).len() == 2 && date_ranges(&newer(delta)).is_empty()),
+                "both were listed before the skip boundary"
+            );
+            let removed = updates().filter(|delta| newer(delta).contains("DATERANGES=\"outage-7-0\"")).count();
+            assert!(removed > 0 && removed < updates().count() / 2, "for as long as the skip boundary: {removed}");
+        }
         let segment = run.timing.segment.0 / MediaTime::PER_SECOND;
         for revisions in &run.revisions {
             judge(revisions, &run.timing);
