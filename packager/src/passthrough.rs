@@ -14,6 +14,7 @@ use crate::annexb::{self, ParameterSets};
 use crate::codecs::VideoConfig;
 use crate::fmp4::{FRAGMENT_OVERHEAD_BYTES, SAMPLE_OVERHEAD_BYTES};
 use crate::ladder::Bandwidth;
+use crate::sps::Sps;
 use crate::timing::Timing;
 
 /// So many keyframes in a row that keep every rule prove a source fit: two whole groups of pictures.
@@ -236,10 +237,7 @@ impl Passthrough {
             return None;
         }
         let config = VideoConfig::of(&unit.data).ok()?;
-        // As the encoders write it: one picture looks like the other, before a turn and behind it.
-        let sps = &config.sps;
-        let is_alike = sps.is_progressive && !sps.is_full_range && sps.chroma_format == 1 && sps.bit_depth_luma == 8;
-        if sps.size != self.terms.size || !is_alike {
+        if config.sps.size != self.terms.size || !is_alike(&config.sps) {
             return None;
         }
         let mut weights = Weights::default();
@@ -365,9 +363,45 @@ impl Weights {
     }
 }
 
+/// As the encoders write it: pictures look the same before a turn and behind it.
+fn is_alike(sps: &Sps) -> bool {
+    let is_usual = sps.chroma_format == 1 && sps.bit_depth_luma == 8 && sps.bit_depth_chroma == 8;
+    is_usual && sps.is_progressive && !sps.is_full_range
+}
+
 /// True if so many bytes in so many slots are within that percentage of a rate in bits per second.
 fn holds(terms: &Terms, slots: i64, bytes: u64, rate: u64, percent: u64) -> bool {
     let length = terms.timing.frame_rate.time_of(slots);
     let granted = i128::from(rate) * i128::from(length.0) * i128::from(percent);
     i128::from(bytes) * 800 * i128::from(MediaTime::PER_SECOND) <= granted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pictures_as_the_encoders_write_them_are_passed_through() {
+        let usual = Sps {
+            profile: 100,
+            constraints: 0,
+            level: 31,
+            chroma_format: 1,
+            bit_depth_luma: 8,
+            bit_depth_chroma: 8,
+            size: PictureSize { width: 1280, height: 720 },
+            is_progressive: true,
+            is_full_range: false,
+        };
+        assert!(is_alike(&usual));
+        for other in [
+            Sps { chroma_format: 3, ..usual },
+            Sps { bit_depth_luma: 10, ..usual },
+            Sps { bit_depth_chroma: 10, ..usual },
+            Sps { is_progressive: false, ..usual },
+            Sps { is_full_range: true, ..usual },
+        ] {
+            assert!(!is_alike(&other), "{other:?}");
+        }
+    }
 }
