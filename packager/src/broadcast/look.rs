@@ -180,3 +180,40 @@ impl Look {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(index: i64, late_millis: i64) -> AccessUnit {
+        let pts = MediaTime::from_ticks(index, 30) + MediaTime::from_millis(late_millis);
+        let data = bytes::Bytes::from_static(&[0]);
+        AccessUnit { codec: Codec::Vp8, pts, dts: pts, duration: None, random_access: index == 0, data }
+    }
+
+    /// How many pictures are looked at, all of which come at once.
+    fn looked_at(late_millis: impl Fn(i64) -> i64) -> Option<i64> {
+        let now = Instant::now();
+        let mut look = Look::new(Tracks { video: true, audio: false }, false);
+        (0..60).find(|&index| {
+            look.push(picture(index, late_millis(index)), now);
+            look.is_done(now)
+        })
+    }
+
+    #[test]
+    fn a_plain_rate_ends_the_look_and_one_in_doubt_does_not() {
+        assert_eq!(looked_at(|_| 0), Some(10));
+        assert_eq!(looked_at(|index| index % 2 * 5), Some(14));
+        assert_eq!(looked_at(|index| if index < 5 { 0 } else { 100 }), Some(29), "some are missing");
+    }
+
+    #[test]
+    fn pictures_are_waited_for_no_longer_than_a_second() {
+        let now = Instant::now();
+        let mut look = Look::new(Tracks { video: true, audio: false }, false);
+        look.push(picture(0, 0), now);
+        assert!(!look.is_done(now + PICTURES_WAIT - Duration::from_millis(1)));
+        assert!(look.is_done(now + PICTURES_WAIT));
+    }
+}
