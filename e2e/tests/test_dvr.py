@@ -257,10 +257,11 @@ def test_a_viewer_goes_back_and_returns_to_live(server, chromium):
 
         since = len(player.requests)
         page.get_by_role("button", name="Jump to live").click()
-        wait(page, "!stats.rewound && stats.state === 'live' && stats.latency !== null && stats.latency < 10.5", "live")
+        wait(page, "!stats.rewound && stats.state === 'live' && stats.currentTime > 1 && stats.latency !== null"
+             " && stats.latency < 10.5", "live")
         plays(player)
         assert any("_HLS_part=" in url for url in player.requests[since:]), "in low latency"
-        assert slider.get_attribute("aria-valuetext") == "Live"
+        until(lambda: slider.get_attribute("aria-valuetext") == "Live", 10, "the position is said to be live")
 
         # Keys of the page: the oldest, a step, and live again.
         page.locator("body").click(position={"x": 5, "y": 5})
