@@ -81,7 +81,7 @@ impl Source {
     pub fn get(folder: &Path, wish: Wish) -> Result<Self> {
         let Wish { seconds, audio, profile, .. } = wish;
         let PictureSize { width, height } = wish.size.picture();
-        let name = format!("source-{width}x{height}-{profile}-{}k-{seconds}s.h264", wish.bitrate / 1000);
+        let name = format!("source-{width}x{height}-{profile}-{}k-{seconds}s-even.h264", wish.bitrate / 1000);
         let video = folder.join(name);
         if !video.exists() {
             make(&video, &video_arguments(wish))?;
@@ -113,7 +113,9 @@ fn video_arguments(wish: Wish) -> Vec<String> {
     let bitrate = wish.bitrate.to_string();
     let mut arguments = words("-f lavfi -i");
     arguments.push(picture);
-    arguments.extend(words(&format!("-c:v libx264 -preset veryfast -profile:v {profile} -bf 0 -g 60 -threads 2")));
+    arguments.extend(words(&format!(
+        "-c:v libx264 -preset veryfast -profile:v {profile} -bf 0 -g 60 -sc_threshold 0 -threads 2"
+    )));
     arguments.extend(["-b:v", &bitrate, "-maxrate", &bitrate, "-bufsize", &bitrate].map(str::to_owned));
     arguments.extend(words("-x264-params aud=1 -color_range tv -colorspace bt709"));
     arguments.extend(words("-color_primaries bt709 -color_trc bt709 -f h264"));
