@@ -10,6 +10,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 import publishers
 from judges import FAULTY_NETWORK, flashes, judge, sync
 from publishers import clip
@@ -17,6 +19,8 @@ from support.faults import Bursts, Delay, Loss
 from support.relay import Relay
 from support.waiting import until
 from watcher import finish, follow
+
+pytestmark = pytest.mark.lasting
 
 LENGTH_S = int(os.environ.get("HEADWATER_ENDURANCE_S", "180"))
 IS_LONG = LENGTH_S >= 1_800
