@@ -37,6 +37,17 @@ def nginx():
     return need("nginx", ROOT / ".local/nginx/usr/sbin/nginx", "/usr/sbin/nginx")
 
 
+def squawk():
+    return need("squawk", ROOT / ".local/venv/bin/squawk")
+
+
+def pgbouncer():
+    """The command, and the environment that it needs."""
+    folder = ROOT / ".local/pgbouncer/usr"
+    command = need("pgbouncer", folder / "sbin/pgbouncer", "/usr/sbin/pgbouncer")
+    return command, {"LD_LIBRARY_PATH": ":".join(map(str, folder.glob("lib/*-linux-gnu")))}
+
+
 def chromium():
     return need("chromium")
 
