@@ -10,6 +10,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::ControlApi;
+use crate::admission_hook::{Decision, Publisher, overridden};
 use crate::broadcasts::size;
 use crate::channels::word;
 use crate::http::extract::Typed;
@@ -44,11 +45,13 @@ pub(crate) async fn admit(
     State(api): State<ControlApi>,
     Typed(request): Typed<AdmitRequest>,
 ) -> Result<Json<PublishGrant>, ApiError> {
-    let decided = decide(&api, &request.key).await;
+    let decided = decide(&api, &request).await;
     let result = match &decided {
         Ok(_) => "granted",
+        Err(ApiError::PublishForbidden { .. }) => "forbidden",
+        Err(ApiError::PublishElsewhere { .. }) => "elsewhere",
         Err(ApiError::KeyRefused { code, .. }) => code,
-        Err(ApiError::DatabaseUnavailable) => "unavailable",
+        Err(ApiError::DatabaseUnavailable | ApiError::HookUnavailable) => "unavailable",
         Err(_) => "error",
     };
     let counter = &api.metrics().admissions;
@@ -58,7 +61,29 @@ pub(crate) async fn admit(
     Ok(Json(grant))
 }
 
-async fn decide(api: &ControlApi, key: &StreamKey) -> Result<PublishGrant, ApiError> {
+/// The key's word, then the operator's.
+async fn decide(api: &ControlApi, request: &AdmitRequest) -> Result<PublishGrant, ApiError> {
+    let grant = by_key(api, &request.key).await?;
+    let Some(hook) = api.admission_hook() else { return Ok(grant) };
+    let publisher = Publisher {
+        channel: &grant.channel,
+        key_id: &grant.key_id,
+        role: grant.role,
+        protocol: request.protocol,
+        session: &request.session,
+    };
+    let decision = hook.decide(publisher).await;
+    api.metrics().admission_hook.with_label_values(&[decision.as_str()]).inc();
+    match decision {
+        Decision::Allowed { ladder, profile } => Ok(overridden(grant, ladder, profile)),
+        Decision::Unasked => Ok(grant),
+        Decision::Denied { reason } => Err(ApiError::PublishForbidden { reason }),
+        Decision::Elsewhere { location } => Err(ApiError::PublishElsewhere { location }),
+        Decision::Unknown => Err(ApiError::HookUnavailable),
+    }
+}
+
+async fn by_key(api: &ControlApi, key: &StreamKey) -> Result<PublishGrant, ApiError> {
     let mut work = api.begin().await?;
     match secret::is_publish_token(key) {
         true => grant(good(find_token(&mut work, key).await?)?),

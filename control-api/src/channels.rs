@@ -1,6 +1,6 @@
 //! Channels: the durable thing a creator owns.
 
-mod settings;
+pub(crate) mod settings;
 
 use axum::Json;
 use axum::extract::State;

@@ -7,6 +7,7 @@
 //!
 //! Knows no media, no playlist and no node; a node knows it by HTTP alone.
 
+mod admission_hook;
 pub mod admissions;
 mod api_tokens;
 mod attempts;
@@ -37,6 +38,7 @@ use sqlx::PgPool;
 use attempts::Attempts;
 use metrics::ControlMetrics;
 
+pub use admission_hook::{AdmissionHook, HookConfig, HookError, OnFailure, Secret as HookSecret, SecretError};
 pub use database::{ConnectError, Database, DatabaseConfig, Route, SchemaError};
 pub use first_run::{FirstRun, FirstRunError, FirstRunNames, first_run};
 pub use http::guard::{BODY_BYTES_MAX, REPORT_BYTES_MAX};
@@ -47,6 +49,7 @@ pub use postgres::{Embedded, StartError};
 #[derive(Debug, Clone)]
 pub struct ControlApi {
     inner: Arc<Inner>,
+    admission_hook: Option<Arc<AdmissionHook>>,
 }
 
 #[derive(Debug)]
@@ -64,7 +67,18 @@ impl ControlApi {
     pub fn new(pool: PgPool, registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = ControlMetrics::register(registry, &pool)?;
         let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default() });
-        Ok(Self { inner })
+        Ok(Self { inner, admission_hook: None })
+    }
+
+    /// Lets the operator's service have its word in each admission.
+    #[must_use]
+    pub fn with_admission_hook(self, hook: AdmissionHook) -> Self {
+        Self { admission_hook: Some(Arc::new(hook)), ..self }
+    }
+
+    /// The operator's service, where one is configured.
+    pub(crate) fn admission_hook(&self) -> Option<&AdmissionHook> {
+        self.admission_hook.as_deref()
     }
 
     /// Begins what a request does in the database.

@@ -6,10 +6,13 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use schema::api::REPORTS_PATH;
 use sqlx::PgPool;
 
+use crate::admission_hook::Decision;
+
 /// How a browser's attempt to sign in may end.
 const SIGN_INS: [&str; 5] = ["signed_in", "token_unknown", "attempts_too_many", "unavailable", "error"];
 /// How an admission may end.
-const ADMISSIONS: [&str; 6] = ["granted", "key_unknown", "key_revoked", "token_expired", "unavailable", "error"];
+const ADMISSIONS: [&str; 8] =
+    ["granted", "key_unknown", "key_revoked", "token_expired", "forbidden", "elsewhere", "unavailable", "error"];
 
 /// The counters of the control API.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub struct ControlMetrics {
     pub requests: IntCounterVec,
     /// Admissions asked for by publishers, by result.
     pub admissions: IntCounterVec,
+    /// Answers of the operator's admission webhook, by what followed.
+    pub admission_hook: IntCounterVec,
     /// Browsers that tried to sign in, by result.
     pub sign_ins: IntCounterVec,
     /// Broadcasts in node reports that were left out because their key is not in the database.
@@ -38,10 +43,15 @@ impl ControlMetrics {
         );
         let admissions =
             Opts::new("headwater_control_admissions_total", "Admissions asked for by publishers, by result.");
+        let admission_hook = Opts::new(
+            "headwater_control_admission_hook_total",
+            "Publishers that the operator's admission webhook was asked about, by what followed.",
+        );
         let sign_ins = Opts::new("headwater_control_sign_ins_total", "Browsers that tried to sign in, by result.");
         let metrics = Self {
             requests: IntCounterVec::new(requests, &["method", "route", "status"])?,
             admissions: IntCounterVec::new(admissions, &["result"])?,
+            admission_hook: IntCounterVec::new(admission_hook, &["result"])?,
             sign_ins: IntCounterVec::new(sign_ins, &["result"])?,
             reports_unknown_key: IntCounter::new(
                 "headwater_control_reports_unknown_key_total",
@@ -62,6 +72,10 @@ impl ControlMetrics {
         }
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.admissions.clone()))?;
+        for result in Decision::LABELS {
+            metrics.admission_hook.with_label_values(&[result]);
+        }
+        registry.register(Box::new(metrics.admission_hook.clone()))?;
         registry.register(Box::new(metrics.sign_ins.clone()))?;
         registry.register(Box::new(metrics.reports_unknown_key.clone()))?;
         registry.register(Box::new(metrics.sessions_ended.clone()))?;

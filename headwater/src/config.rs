@@ -13,12 +13,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
 
+mod admission;
 mod dvr;
 mod media;
 mod transcode;
 
 use crate::http::proxies::Network;
 use crate::http::tls::Files;
+pub(crate) use admission::Admission;
 pub(crate) use dvr::Dvr;
 pub(crate) use media::Media;
 pub(crate) use transcode::{Transcode, TranscodeMode};
@@ -40,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     /// FFmpeg.
     pub(crate) transcode: Transcode,
+    /// The operator's own word about publishers.
+    pub(crate) admission: Admission,
     /// This node.
     pub(crate) node: Node,
     /// Windows for rewinding.
@@ -210,6 +214,7 @@ impl Default for Config {
             ops: Ops { listen: None },
             database: Database { url: None, direct_url: None, pooled: false, bin_dir: None, connections_max: 16 },
             transcode: Transcode::default(),
+            admission: Admission::default(),
             node: Node { name: "node-1".to_owned() },
             dvr: Dvr::default(),
             limits: Limits { sessions_max: 100, connections_max: 50_000, connections_per_address: 1_000 },
@@ -277,6 +282,7 @@ impl Config {
             return refuse("limits.connections_per_address", "must be at least 1");
         }
         self.check_tls()?;
+        self.admission.hook().map_err(|(key, reason)| format!("config: admission.{key}: {reason}"))?;
         dvr::check(&self.dvr).map_err(|(key, reason)| format!("config: {key}: {reason}"))?;
         self.media.ice_servers().map_err(|reason| format!("config: media.ice_servers: {reason}"))?;
         if !(1..=200).contains(&self.database.connections_max) {

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use ingest::whip::AdmitError;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{LOCATION, RETRY_AFTER};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use schema::api::{ADMISSIONS_PATH, AdmitRequest, NodeReport, Problem, PublishGrant, REPORTS_PATH, ReportAnswer};
 use serde::Serialize;
@@ -38,7 +39,12 @@ impl ControlClient {
     /// # Errors
     /// The HTTP client could not be made.
     pub(crate) fn over(socket: &Path) -> Result<Self, reqwest::Error> {
-        let http = Client::builder().unix_socket(socket).timeout(ANSWER_TIMEOUT).no_proxy().build()?;
+        let http = Client::builder()
+            .unix_socket(socket)
+            .timeout(ANSWER_TIMEOUT)
+            .redirect(Policy::none())
+            .no_proxy()
+            .build()?;
         Ok(Self { http })
     }
 
@@ -80,12 +86,15 @@ async fn refusal(answer: Response) -> AdmitError {
     let status = answer.status();
     let retry_after_s =
         answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(RETRY_AFTER_S);
-    let code = answer.json::<Problem>().await.map(|problem| problem.code).unwrap_or_default();
+    let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let problem = answer.json::<Problem>().await.ok();
+    let code = problem.as_ref().map_or("", |problem| problem.code.as_str());
     match status {
         StatusCode::UNAUTHORIZED if code == "key_revoked" => AdmitError::Revoked,
         StatusCode::UNAUTHORIZED if code == "token_expired" => AdmitError::Expired,
         StatusCode::UNAUTHORIZED => AdmitError::Unknown,
-        StatusCode::FORBIDDEN => AdmitError::Forbidden,
+        StatusCode::FORBIDDEN => AdmitError::Forbidden { reason: problem.map(|problem| problem.title) },
+        StatusCode::TEMPORARY_REDIRECT if let Some(location) = location => AdmitError::Elsewhere { location },
         _ => AdmitError::Unavailable { retry_after_s },
     }
 }

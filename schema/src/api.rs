@@ -4,7 +4,7 @@
 //!
 //! | call | body | answer |
 //! |---|---|---|
-//! | `POST /internal/v1/admissions` | [`AdmitRequest`] | 200 [`PublishGrant`]; 401 `key_unknown`, `key_revoked` or `token_expired`; 403; 503 |
+//! | `POST /internal/v1/admissions` | [`AdmitRequest`] | 200 [`PublishGrant`]; 401 `key_unknown`, `key_revoked` or `token_expired`; 307 `publish_elsewhere` with `Location`; 403 `publish_forbidden`; 503 |
 //! | `POST /internal/v1/reports` | [`NodeReport`] | 200 [`ReportAnswer`] |
 
 use std::fmt;

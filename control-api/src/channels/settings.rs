@@ -73,7 +73,8 @@ fn defaulted<T: DeserializeOwned>(fields: &mut Fields, name: &'static str, usual
     })
 }
 
-fn check_ladder(ladder: &Ladder) -> Result<(), ApiError> {
+/// Whether a ladder is one that a channel may have.
+pub(crate) fn check_ladder(ladder: &Ladder) -> Result<(), ApiError> {
     let refuse = |reason: String| Err(invalid("ladder", reason));
     if ladder.rungs.is_empty() || ladder.rungs.len() > Ladder::RUNGS_MAX {
         return refuse(format!("must have 1 to {} rungs", Ladder::RUNGS_MAX));

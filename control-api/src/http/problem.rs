@@ -1,7 +1,7 @@
 //! Every error of the control API as HTTP: RFC 9457 problems with stable codes.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use schema::api::Problem;
@@ -39,6 +39,15 @@ pub(crate) enum ApiError {
     /// A stream key that was refused at admission.
     #[error("{title}")]
     KeyRefused { code: &'static str, title: &'static str },
+    /// A publisher whom the operator's service turned away, with its words.
+    #[error("{}", reason.as_deref().unwrap_or("this channel may not publish"))]
+    PublishForbidden { reason: Option<String> },
+    /// A publisher who is to ask another server.
+    #[error("this publisher belongs to another server")]
+    PublishElsewhere { location: String },
+    /// The operator's admission service failed, and nobody gets in without its word.
+    #[error("the admission service does not answer; try again shortly")]
+    HookUnavailable,
     /// Understood, but in the way of what is there already.
     #[error("{title}")]
     Conflict { code: &'static str, title: &'static str },
@@ -116,13 +125,14 @@ impl ApiError {
             Self::TokenMissing | Self::TokenUnknown | Self::SessionExpired | Self::KeyRefused { .. } => {
                 StatusCode::UNAUTHORIZED
             }
-            Self::RoleInsufficient | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::RoleInsufficient | Self::CrossSite | Self::PublishForbidden { .. } => StatusCode::FORBIDDEN,
+            Self::PublishElsewhere { .. } => StatusCode::TEMPORARY_REDIRECT,
             Self::AttemptsTooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Body { status, .. } => *status,
             Self::Invalid { .. } | Self::UnknownField(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::DatabaseUnavailable | Self::HookUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -135,6 +145,9 @@ impl ApiError {
             Self::CrossSite => "cross_site".into(),
             Self::AttemptsTooMany { .. } => "attempts_too_many".into(),
             Self::RoleInsufficient => "role_insufficient".into(),
+            Self::PublishForbidden { .. } => "publish_forbidden".into(),
+            Self::PublishElsewhere { .. } => "publish_elsewhere".into(),
+            Self::HookUnavailable => "admission_unavailable".into(),
             Self::Unknown(what) => format!("{what}_unknown"),
             Self::KeyRefused { code, .. } | Self::Conflict { code, .. } | Self::Body { code, .. } => (*code).into(),
             Self::Invalid { field, .. } => format!("{field}_invalid"),
@@ -177,7 +190,15 @@ impl IntoResponse for ApiError {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         match self {
-            Self::DatabaseUnavailable => drop(headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            Self::DatabaseUnavailable | Self::HookUnavailable => {
+                drop(headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS));
+            }
+            Self::PublishElsewhere { location } => {
+                // It was checked to be one where it was read.
+                if let Ok(location) = HeaderValue::try_from(location) {
+                    headers.insert(LOCATION, location);
+                }
+            }
             Self::AttemptsTooMany { retry_after_s } => drop(headers.insert(RETRY_AFTER, retry_after_s.into())),
             _ => {}
         }

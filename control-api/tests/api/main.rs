@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // in helpers too: a test ends where something is wrong
 
+mod admission_hook;
 mod admissions;
 mod broadcasts;
 mod channels;

@@ -80,6 +80,18 @@ fn a_bad_value_is_one_line_with_file_key_and_reason() {
         ("[dvr]\nbytes_max = \"much\"", "FILE: dvr.bytes_max: must be u64"),
         ("[dvr]\nfree_bytes_min = -1", "FILE: dvr.free_bytes_min: must be u64"),
         ("[dvr]\nfolder = \"/srv\"", "FILE: dvr.folder: unknown key"),
+        ("[admission]\nurl = \"https://a.example\"", "config: admission.secret: is missing beside admission.url"),
+        ("[admission]\nsecret = \"whsec_x\"", "config: admission.url: is missing beside admission.secret"),
+        (
+            "[admission]\nurl = \"https://a.example\"\nsecret = \"hunter2\"",
+            "config: admission.secret: must be whsec_ and the base64 of 24 to 64 random bytes",
+        ),
+        (
+            "[admission]\nurl = \"ftp://a.example\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"",
+            "config: admission.url: must be an http or https URL",
+        ),
+        ("[admission]\ntimeout_ms = 60000", "config: admission.timeout_ms: must be 100 to 4000"),
+        ("[admission]\non_failure = \"shrug\"", "FILE: admission.on_failure: must be one of deny, allow"),
         ("[limits]\nsessions_max = 0", "config: limits.sessions_max: must be at least 1"),
     ] {
         let line = load(toml).unwrap_err();

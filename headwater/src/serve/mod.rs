@@ -151,7 +151,12 @@ async fn control_plane(config: &Config, database: &OpenDatabase, registry: &Regi
         let told_in = config.data.join("first-run.json");
         tracing::info!(told_in = %told_in.display(), "first start: sign in at /studio with the admin_token told there");
     }
-    ControlApi::new(pool.clone(), registry).map_err(Exit::software)
+    let api = ControlApi::new(pool.clone(), registry).map_err(Exit::software)?;
+    let hook = config.admission.hook().map_err(|(key, reason)| Exit::Usage(format!("admission.{key}: {reason}")))?;
+    Ok(match hook {
+        Some(hook) => api.with_admission_hook(hook),
+        None => api,
+    })
 }
 
 /// Everything behind the public port.

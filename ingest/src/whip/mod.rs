@@ -79,7 +79,7 @@ impl From<PublishGrant> for Admitted {
 }
 
 /// Why a key may not publish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AdmitError {
     /// No channel has this key.
     #[error("the stream key is unknown")]
@@ -91,8 +91,17 @@ pub enum AdmitError {
     #[error("the publish token has expired; get a new one")]
     Expired,
     /// The key is good, but its channel may not publish now.
-    #[error("this channel may not publish")]
-    Forbidden,
+    #[error("{}", reason.as_deref().unwrap_or("this channel may not publish"))]
+    Forbidden {
+        /// Why, in the operator's words.
+        reason: Option<String>,
+    },
+    /// The key is good, but another server is to take its media.
+    #[error("this publisher belongs to another server")]
+    Elsewhere {
+        /// The absolute URL of that server's WHIP endpoint.
+        location: String,
+    },
     /// The key is good, but the machine has no room for another broadcast.
     #[error("the server has no room for another broadcast now")]
     NoRoom {

@@ -61,7 +61,9 @@ impl Refusal {
             Self::Admission(AdmitError::Unknown) => (S::UNAUTHORIZED, "key_unknown"),
             Self::Admission(AdmitError::Revoked) => (S::UNAUTHORIZED, "key_revoked"),
             Self::Admission(AdmitError::Expired) => (S::UNAUTHORIZED, "token_expired"),
-            Self::Admission(AdmitError::Forbidden) => (S::FORBIDDEN, "publish_forbidden"),
+            Self::Admission(AdmitError::Forbidden { .. }) => (S::FORBIDDEN, "publish_forbidden"),
+            // A publisher follows it with the same request (RFC 9725 4.5).
+            Self::Admission(AdmitError::Elsewhere { .. }) => (S::TEMPORARY_REDIRECT, "publish_elsewhere"),
             Self::Admission(AdmitError::NoRoom { .. }) => (S::SERVICE_UNAVAILABLE, "no_room"),
             Self::Admission(AdmitError::Unavailable { .. }) => (S::SERVICE_UNAVAILABLE, "admission_unavailable"),
             Self::Offer(OfferError::Malformed(_)) => (S::BAD_REQUEST, "offer_malformed"),
@@ -99,6 +101,9 @@ impl Refusal {
                 _,
             ) => Some((header::RETRY_AFTER, HeaderValue::from(*retry_after_s))),
             (_, StatusCode::SERVICE_UNAVAILABLE) => Some((header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S))),
+            (Self::Admission(AdmitError::Elsewhere { location }), _) => {
+                Some((header::LOCATION, HeaderValue::try_from(location).ok()?))
+            }
             (Self::Method { allow }, _) => Some((header::ALLOW, HeaderValue::from_static(allow))),
             _ => None,
         }

@@ -65,6 +65,7 @@ async fn every_bad_request_has_its_status_and_code_and_makes_no_session() {
         (post("sk_revoked", "audio"), 401, "key_revoked"),
         (post("hwp_expired", "audio"), 401, "token_expired"),
         (post("sk_forbidden", "audio"), 403, "publish_forbidden"),
+        (post("sk_elsewhere", "audio"), 307, "publish_elsewhere"),
         (post("sk_no_room", "audio"), 503, "no_room"),
         (post("sk_away", "audio"), 503, "admission_unavailable"),
         (post("sk_hangs", "audio"), 503, "admission_unavailable"),
