@@ -10,6 +10,7 @@
 pub mod admissions;
 mod api_tokens;
 mod attempts;
+pub mod auth;
 pub mod broadcasts;
 pub mod channels;
 pub mod database;
@@ -38,6 +39,7 @@ use prometheus::Registry;
 use sqlx::PgPool;
 
 use attempts::Attempts;
+use auth::Auth;
 use metrics::ControlMetrics;
 
 pub use database::{ConnectError, Database, DatabaseConfig, Route, SchemaError};
@@ -57,16 +59,26 @@ struct Inner {
     pool: PgPool,
     metrics: ControlMetrics,
     attempts: Attempts,
+    auth: Auth,
 }
 
 impl ControlApi {
-    /// The control plane over `pool`; its metrics go to `registry`.
+    /// The control plane over `pool`; its metrics go to `registry`. Accounts are local, their secrets end with the
+    /// process, and mail goes nowhere.
     ///
     /// # Errors
     /// If metrics of these names are registered there already.
     pub fn new(pool: PgPool, registry: &Registry) -> Result<Self, prometheus::Error> {
+        Self::with_auth(pool, registry, Auth::ephemeral())
+    }
+
+    /// The control plane over `pool` with identity as `auth` has it; its metrics go to `registry`.
+    ///
+    /// # Errors
+    /// If metrics of these names are registered there already.
+    pub fn with_auth(pool: PgPool, registry: &Registry, auth: Auth) -> Result<Self, prometheus::Error> {
         let metrics = ControlMetrics::register(registry, &pool)?;
-        let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default() });
+        let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default(), auth });
         Ok(Self { inner })
     }
 
@@ -79,13 +91,20 @@ impl ControlApi {
         &self.inner.metrics
     }
 
+    /// Who somebody is.
+    #[must_use]
+    pub fn auth(&self) -> &Auth {
+        &self.inner.auth
+    }
+
     /// Failed sign-ins.
     pub(crate) fn attempts(&self) -> &Attempts {
         &self.inner.attempts
     }
 }
 
-/// The public API. All its paths begin with `/api/v1`; every other path is answered 404.
+/// The public API. All its paths begin with `/api/v1`, but for the key set under `/.well-known`; every other path is
+/// answered 404.
 pub fn public_router(state: ControlApi) -> Router {
     Router::new()
         .route("/api/v1/channels", get(channels::list).post(channels::create))
@@ -96,6 +115,7 @@ pub fn public_router(state: ControlApi) -> Router {
         .route("/api/v1/channels/{name}/publish-tokens", post(publish_tokens::create))
         .route("/api/v1/broadcasts", get(broadcasts::list))
         .route("/api/v1/session", get(web_sessions::show).post(web_sessions::create).delete(web_sessions::remove))
+        .merge(auth::routes())
         .fallback(http::problem::not_found)
         .method_not_allowed_fallback(http::problem::method_not_allowed)
         .layer(from_fn_with_state(state.clone(), http::guard::public))

@@ -12,6 +12,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::ControlApi;
+use crate::auth::bearer as signed;
 use crate::http::client::Sender;
 use crate::http::cookie::SessionCookie;
 use crate::http::problem::ApiError;
@@ -130,20 +131,40 @@ pub(crate) async fn resolve(api: &ControlApi, parts: &Parts) -> Result<Principal
         return by_bearer(api, token).await;
     }
     let cookie = SessionCookie::of(&parts.headers);
-    if cookie == SessionCookie::Absent {
+    let signed = signed::clerk_cookie(api, &parts.headers).filter(|_| cookie == SessionCookie::Absent);
+    if cookie == SessionCookie::Absent && signed.is_none() {
         return Err(ApiError::TokenMissing);
     }
     // A browser sends the cookie whoever's page asks, so what changes something needs a proof.
     if !parts.method.is_safe() && Sender::of(parts) != Sender::OwnPage {
         return Err(ApiError::CrossSite);
     }
+    if let Some(token) = signed {
+        return by_signed(api, token).await.map_err(|error| match error {
+            ApiError::TokenUnknown => ApiError::SessionExpired,
+            error => error,
+        });
+    }
     web_sessions::holder(api, cookie).await?.ok_or(ApiError::SessionExpired)
 }
 
 async fn by_bearer(api: &ControlApi, token: &str) -> Result<Principal, ApiError> {
+    if signed::is_signed(token) {
+        return by_signed(api, token).await;
+    }
     let mut work = api.begin().await?;
     let found = find_token(&mut work, token).await?.ok_or(ApiError::TokenUnknown)?;
     admit(work, found, false).await
+}
+
+/// The user whom a signed token proves: one of ours, or of the configured provider.
+async fn by_signed(api: &ControlApi, token: &str) -> Result<Principal, ApiError> {
+    let proven = signed::user(api, token).await?;
+    let mut work = api.begin().await?;
+    let sql = holder!("$2::timestamptz", "from users u left join api_tokens t on false where u.id = $1");
+    let found: Option<HolderRow> =
+        sql::query_as(sql).bind(proven.user).bind(proven.signed_in_at).fetch_optional(&mut *work).await?;
+    admit(work, found.ok_or(ApiError::TokenUnknown)?, false).await
 }
 
 /// The holder of the API token `token`, if it is valid.

@@ -26,7 +26,7 @@ use crate::secret;
 use crate::sql::{self, Work};
 
 /// How long a browser keeps the cookie, in seconds: 7 days, as long as any session.
-const COOKIE_SECONDS: u32 = 7 * 24 * 3600;
+pub(crate) const COOKIE_SECONDS: u32 = 7 * 24 * 3600;
 /// The most sessions of one API token or user; the one that ends first gives way.
 const SESSIONS_MAX: i64 = 100;
 
@@ -123,7 +123,6 @@ pub(crate) enum SignedIn {
     /// An API token.
     Token(Uuid),
     /// A proof of being this user.
-    #[allow(dead_code, reason = "for accounts with a proof of their own")]
     User(Uuid),
 }
 

@@ -54,6 +54,12 @@ pub(crate) enum ApiError {
     /// A field that does not exist.
     #[error("there is no field {0:?}")]
     UnknownField(String),
+    /// More work of a costly kind than is done at a time.
+    #[error("too much at once; try again in {retry_after_s} s")]
+    Busy { retry_after_s: u64 },
+    /// The identity provider is away, and what is known of it does not suffice.
+    #[error("the identity provider cannot be reached; try again shortly")]
+    ProviderUnavailable,
     /// The database is away or did not answer in time.
     #[error("the database is away; try again shortly")]
     DatabaseUnavailable,
@@ -125,7 +131,9 @@ impl ApiError {
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Body { status, .. } => *status,
             Self::Invalid { .. } | Self::UnknownField(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy { .. } | Self::ProviderUnavailable | Self::DatabaseUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -143,6 +151,8 @@ impl ApiError {
             Self::KeyRefused { code, .. } | Self::Conflict { code, .. } | Self::Body { code, .. } => (*code).into(),
             Self::Invalid { field, .. } => format!("{field}_invalid"),
             Self::UnknownField(_) => "field_unknown".into(),
+            Self::Busy { .. } => "busy".into(),
+            Self::ProviderUnavailable => "provider_unavailable".into(),
             Self::DatabaseUnavailable => "database_unavailable".into(),
             Self::Internal => "internal".into(),
         }
@@ -181,8 +191,12 @@ impl IntoResponse for ApiError {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         match self {
-            Self::DatabaseUnavailable => drop(headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS)),
-            Self::AttemptsTooMany { retry_after_s } => drop(headers.insert(RETRY_AFTER, retry_after_s.into())),
+            Self::DatabaseUnavailable | Self::ProviderUnavailable => {
+                drop(headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS));
+            }
+            Self::AttemptsTooMany { retry_after_s } | Self::Busy { retry_after_s } => {
+                drop(headers.insert(RETRY_AFTER, retry_after_s.into()));
+            }
             _ => {}
         }
         response

@@ -106,6 +106,11 @@ pub(crate) struct Answer<T = Value> {
 
 impl Plane {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|pool, registry| ControlApi::new(pool, registry).unwrap()).await
+    }
+
+    /// The same with a control plane that `make` makes.
+    pub(crate) async fn start_with(make: impl FnOnce(PgPool, &Registry) -> ControlApi) -> Self {
         let database = empty_database().await;
         database.migrate().await.unwrap();
         let dir = tempfile::tempdir().unwrap();
@@ -113,7 +118,7 @@ impl Plane {
         let made = first_run(database.pool(), dir.path(), &names).await;
         let made = made.unwrap().unwrap();
         let registry = Registry::new();
-        let api = ControlApi::new(database.pool().clone(), &registry).unwrap();
+        let api = make(database.pool().clone(), &registry);
         Self {
             database,
             admin: made.admin_token,

@@ -176,3 +176,27 @@ async fn the_audit_only_grows_and_no_program_takes_a_narrowed_token_for_an_admin
         assert_eq!(found, code, "{change}: {refused}");
     }
 }
+
+const EIGHTH: &str = include_str!("../../../schema/migrations/0008_identity.sql");
+
+#[tokio::test]
+async fn the_eighth_migration_is_harmless_when_repeated_and_the_database_guards_what_it_keeps() {
+    let database = empty_database().await;
+    database.migrate().await.unwrap();
+    let user = "insert into users (id, name, display_name) values ('00000000-0000-7000-8000-000000000003', 'ann', 'Ann'); \
+                insert into local_accounts (user_id, password_hash) select id, 'x' from users";
+    for script in [user, EIGHTH, EIGHTH] {
+        sqlx::raw_sql(script).execute(database.pool()).await.unwrap();
+    }
+    for change in [
+        "update local_accounts set password_hash = ''",
+        "update local_accounts set totp_confirmed_at = now()",
+        "insert into recovery_codes (hash, user_id) select '\\x00', user_id from local_accounts",
+        "insert into mail_tokens (hash, purpose, email, expires_at) values (sha256('x'), 'other', 'a@b.c', now())",
+        "insert into signing_keys (kid, public_key, private_key) values ('a', '\\x04', '\\x00')",
+    ] {
+        let refused = sqlx::raw_sql(change).execute(database.pool()).await.unwrap_err();
+        let code = refused.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+        assert_eq!(code, "23514", "{change}: {refused}");
+    }
+}
