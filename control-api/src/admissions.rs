@@ -14,6 +14,7 @@ use crate::broadcasts::size;
 use crate::channels::word;
 use crate::http::extract::Typed;
 use crate::http::problem::ApiError;
+use crate::members::owners_suspended;
 use crate::secret;
 use crate::sql::{self, Work};
 
@@ -23,6 +24,8 @@ struct KeyRow {
     id: Uuid,
     revoked: bool,
     expired: bool,
+    /// All owners of the channel are suspended.
+    closed: bool,
     channel: String,
     title: String,
     ladder: Option<Jsonb<Ladder>>,
@@ -79,6 +82,7 @@ fn good(found: Option<KeyRow>) -> Result<KeyRow, ApiError> {
     match found {
         None => refuse("key_unknown", "the stream key is not known"),
         Some(KeyRow { revoked: true, .. }) => refuse("key_revoked", "the stream key was revoked"),
+        Some(KeyRow { closed: true, .. }) => refuse("key_revoked", "every owner of the channel is suspended"),
         Some(KeyRow { expired: true, .. }) => refuse("token_expired", "the publish token has expired; get a new one"),
         Some(found) => Ok(found),
     }
@@ -91,7 +95,9 @@ macro_rules! of_channel {
             "select ",
             $of_key,
             ", c.name as channel, c.title, c.ladder, c.profile, c.frame_rate, c.last_width, c.last_height, \
-             c.grace_s, c.second_publisher, c.passthrough, c.slate, c.slate_type, c.dvr_s from ",
+             c.grace_s, c.second_publisher, c.passthrough, c.slate, c.slate_type, c.dvr_s, ",
+            owners_suspended!(),
+            " as closed from ",
             $from
         )
     };

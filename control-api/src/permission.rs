@@ -235,6 +235,11 @@ impl Scopes {
         Self(words.iter().filter_map(|word| Permission::of(word)).collect())
     }
 
+    /// Their words.
+    pub fn words(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.0.iter().map(|permission| permission.as_str())
+    }
+
     /// Whether it is among them.
     #[must_use]
     pub fn hold(&self, permission: Permission) -> bool {

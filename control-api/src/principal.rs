@@ -42,7 +42,6 @@ pub(crate) struct Principal {
     /// What their proof is narrowed to; `None` is all that the role may.
     pub(crate) scopes: Option<Scopes>,
     /// When a person proved who they are, where one did.
-    #[allow(dead_code, reason = "for what asks for a fresh proof")]
     pub(crate) signed_in_at: Option<DateTime<Utc>>,
 }
 
@@ -94,8 +93,8 @@ macro_rules! holder {
              coalesce(u.role, case when t.scopes is not null then 'admin' else t.role end) as role, t.scopes, \
              coalesce(u.state = 'suspended', false) as suspended, ",
             $signed_in_at,
-            " as signed_in_at, coalesce(coalesce(t.last_used_at, u.last_seen_at) < now() - interval '1 minute', true) \
-             as unseen ",
+            " as signed_in_at, (t.id is not null and coalesce(t.last_used_at < now() - interval '1 minute', true)) \
+             or (u.id is not null and coalesce(u.last_seen_at < now() - interval '1 minute', true)) as unseen ",
             $from,
             " and (t.id is null or (t.revoked_at is null and coalesce(t.expires_at > now(), true))) \
              and (t.id is not null or u.id is not null) and u.deleted_at is null"

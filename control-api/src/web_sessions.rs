@@ -12,6 +12,7 @@ use axum::http::header::{HeaderMap, SET_COOKIE};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::ControlApi;
@@ -38,11 +39,12 @@ macro_rules! over_at {
 }
 
 /// Who is signed in.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct WebSession {
     /// What the API token is called, or the user's handle.
     pub name: String,
     /// The user's role; of a token without a user `admin` or `read`.
+    #[schema(value_type = String)]
     pub role: Role,
 }
 

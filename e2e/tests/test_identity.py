@@ -46,8 +46,7 @@ def test_tokens_and_webhooks_are_accepted_and_refused_as_clerk_and_svix_do():
         }
         with Server(env=env) as server:
             accepted = {case["name"] for case in cases["tokens"] if case["accepted"]}
-            assert {"version 1", "version 2", "a little over", "not yet, by a little"} <= accepted, accepted
-            assert len(accepted) < len(cases["tokens"]) / 2
+            assert accepted == {"version 1", "version 2", "not yet, by a little"}, accepted
             for case in cases["tokens"]:
                 bearer = whoami(server, {"Authorization": f"Bearer {case['token']}"})
                 cookie = whoami(server, {"Cookie": f"__session={case['token']}"})

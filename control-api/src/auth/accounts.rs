@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::config::{Mode, SignUp};
@@ -29,9 +30,11 @@ use crate::secret;
 use crate::sql;
 
 /// What the client may know of the way to sign in.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Ways {
+    #[schema(value_type = String)]
     mode: Mode,
+    #[schema(value_type = String)]
     sign_up: SignUp,
 }
 
@@ -43,7 +46,7 @@ pub(crate) async fn ways(State(api): State<ControlApi>) -> Json<Ways> {
 }
 
 /// A new user.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Made {
     id: Uuid,
 }

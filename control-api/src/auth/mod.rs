@@ -17,6 +17,7 @@ pub(crate) mod oidc;
 mod password;
 mod provider;
 pub(crate) mod refresh;
+pub(crate) mod routes;
 mod seal;
 pub(crate) mod second_factor;
 pub(crate) mod sign_in;
@@ -29,12 +30,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use axum::Router;
-use axum::routing::{get, post, put};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use crate::ControlApi;
 use crate::attempts::Attempts;
 use config::{AuthConfig, MailConfig, Mode};
 pub use desk::Desk;
@@ -64,28 +62,6 @@ pub enum AuthError {
     /// The mail settings cannot be used.
     #[error("mail cannot be sent: {0}")]
     Mail(#[from] mail::MailError),
-}
-
-/// Everything below `/api/v1/auth`, and the key set of our own tokens.
-pub(crate) fn routes() -> Router<ControlApi> {
-    Router::new()
-        .route("/.well-known/jwks.json", get(signing::jwks))
-        .route("/api/v1/auth", get(accounts::ways))
-        .route("/api/v1/auth/sign-up", post(accounts::sign_up))
-        .route("/api/v1/auth/sign-up/confirm", post(accounts::confirm_sign_up))
-        .route("/api/v1/auth/password", put(accounts::change_password))
-        .route("/api/v1/auth/password-reset", post(accounts::password_reset))
-        .route("/api/v1/auth/password-reset/confirm", post(accounts::confirm_password_reset))
-        .route("/api/v1/auth/session", post(sign_in::session))
-        .route("/api/v1/auth/tokens", post(sign_in::tokens))
-        .route("/api/v1/auth/tokens/refresh", post(refresh::refresh))
-        .route("/api/v1/auth/tokens/revoke", post(refresh::revoke_family))
-        .route("/api/v1/auth/second-factor", post(second_factor::begin))
-        .route("/api/v1/auth/second-factor/confirm", post(second_factor::confirm))
-        .route("/api/v1/auth/second-factor/remove", post(second_factor::remove))
-        .route("/api/v1/auth/oidc/start", get(oidc::start))
-        .route("/api/v1/auth/oidc/callback", get(oidc::callback_of_provider))
-        .route("/api/v1/auth/clerk/webhook", post(clerk::webhook))
 }
 
 /// What identity needs between requests.

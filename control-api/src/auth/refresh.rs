@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::{FromRow, PgConnection};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::accounts::only_local;
@@ -26,7 +27,7 @@ const FAMILIES_MAX: i64 = 100;
 const PREFIX: &str = "hw_rt_";
 
 /// What a program gets when it signs in, and at each refresh (RFC 6749 5.1).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Tokens {
     access_token: String,
     token_type: &'static str,
@@ -138,7 +139,7 @@ pub(crate) async fn revoke_family(
 async fn revoke(
     work: &mut PgConnection,
     found: &Found,
-    action: &str,
+    action: &'static str,
     address: Option<IpAddr>,
 ) -> Result<(), sqlx::Error> {
     let sql = "update refresh_families set revoked_at = now() where id = $1";

@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use chrono::Utc;
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::accounts::only_local;
@@ -25,7 +26,7 @@ const PURPOSE: &str = "totp";
 const CODES: usize = 10;
 
 /// A new secret, told this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Begun {
     secret: String,
     /// For a QR code.
@@ -33,7 +34,7 @@ pub(crate) struct Begun {
 }
 
 /// Codes that stand in for the device, told this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Recovery {
     recovery_codes: Vec<String>,
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::audit::{self, Deed};
 use crate::http::extract::invalid;
 use crate::http::problem::ApiError;
 use crate::secret;
@@ -108,7 +109,7 @@ pub(crate) async fn sign_out(work: &mut PgConnection, user: Uuid, kept: Option<&
 pub(crate) async fn note(
     work: &mut PgConnection,
     user: Uuid,
-    action: &str,
+    action: &'static str,
     address: Option<IpAddr>,
 ) -> Result<(), sqlx::Error> {
     note_more(work, user, action, address, json!({})).await
@@ -118,20 +119,13 @@ pub(crate) async fn note(
 pub(crate) async fn note_more(
     work: &mut PgConnection,
     user: Uuid,
-    action: &str,
+    action: &'static str,
     address: Option<IpAddr>,
     details: Value,
 ) -> Result<(), sqlx::Error> {
-    let sql = "insert into audit (actor_kind, actor, action, object_kind, object_id, address, details) \
-               values ('user', $1, $2, 'user', $1, $3::inet, $4)";
-    sql::query(sql)
-        .bind(user.to_string())
-        .bind(action)
-        .bind(address.map(|address| address.to_string()))
-        .bind(details)
-        .execute(work)
-        .await?;
-    Ok(())
+    let id = user.to_string();
+    let deed = Deed { action, kind: "user", id: id.clone(), channel: None, details };
+    audit::write(work, "user", &id, address, deed).await
 }
 
 #[cfg(test)]

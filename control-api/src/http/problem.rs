@@ -30,8 +30,8 @@ pub(crate) enum ApiError {
     /// Too many wrong tokens from one address.
     #[error("too many wrong tokens from this address; try again in {retry_after_s} s")]
     AttemptsTooMany { retry_after_s: u64 },
-    /// A valid token that may not do this.
-    #[error("the API token may not do this")]
+    /// Somebody who may not do this, by their role or the scopes of their token.
+    #[error("the role or the API token may not do this")]
     RoleInsufficient,
     /// A user whom an admin has shut out.
     #[error("this account is suspended")]
@@ -42,6 +42,12 @@ pub(crate) enum ApiError {
     /// A stream key that was refused at admission.
     #[error("{title}")]
     KeyRefused { code: &'static str, title: &'static str },
+    /// `If-Match` names a version that is no more (RFC 9110 13.1.1).
+    #[error("it was changed meanwhile; ask for it again")]
+    VersionChanged,
+    /// An `Idempotency-Key` that came with another request before.
+    #[error("the Idempotency-Key was used for another request")]
+    IdempotencyKeyReused,
     /// Understood, but in the way of what is there already.
     #[error("{title}")]
     Conflict { code: &'static str, title: &'static str },
@@ -129,8 +135,11 @@ impl ApiError {
             Self::AttemptsTooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::VersionChanged => StatusCode::PRECONDITION_FAILED,
             Self::Body { status, .. } => *status,
-            Self::Invalid { .. } | Self::UnknownField(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid { .. } | Self::UnknownField(_) | Self::IdempotencyKeyReused => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Busy { .. } | Self::ProviderUnavailable | Self::DatabaseUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -147,6 +156,8 @@ impl ApiError {
             Self::AttemptsTooMany { .. } => "attempts_too_many".into(),
             Self::RoleInsufficient => "role_insufficient".into(),
             Self::UserSuspended => "user_suspended".into(),
+            Self::VersionChanged => "version_changed".into(),
+            Self::IdempotencyKeyReused => "idempotency_key_reused".into(),
             Self::Unknown(what) => format!("{what}_unknown"),
             Self::KeyRefused { code, .. } | Self::Conflict { code, .. } | Self::Body { code, .. } => (*code).into(),
             Self::Invalid { field, .. } => format!("{field}_invalid"),

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // in helpers too: a test ends where something is wrong
 
+mod accounts;
 mod admissions;
+mod audit;
 mod broadcasts;
 mod channels;
 mod first_run;
@@ -10,6 +12,8 @@ mod fixture;
 mod http;
 mod internal;
 mod migrations;
+mod once;
+mod permissions;
 mod providers;
 mod publish_tokens;
 mod secrets;
