@@ -15,6 +15,7 @@ use crate::broadcasts::size;
 use crate::channels::word;
 use crate::http::extract::Typed;
 use crate::http::problem::ApiError;
+use crate::members::owners_suspended;
 use crate::secret;
 use crate::sql::{self, Work};
 
@@ -24,6 +25,8 @@ struct KeyRow {
     id: Uuid,
     revoked: bool,
     expired: bool,
+    /// All owners of the channel are suspended.
+    closed: bool,
     channel: String,
     title: String,
     ladder: Option<Jsonb<Ladder>>,
@@ -104,6 +107,7 @@ fn good(found: Option<KeyRow>) -> Result<KeyRow, ApiError> {
     match found {
         None => refuse("key_unknown", "the stream key is not known"),
         Some(KeyRow { revoked: true, .. }) => refuse("key_revoked", "the stream key was revoked"),
+        Some(KeyRow { closed: true, .. }) => refuse("key_revoked", "every owner of the channel is suspended"),
         Some(KeyRow { expired: true, .. }) => refuse("token_expired", "the publish token has expired; get a new one"),
         Some(found) => Ok(found),
     }
@@ -116,7 +120,9 @@ macro_rules! of_channel {
             "select ",
             $of_key,
             ", c.name as channel, c.title, c.ladder, c.profile, c.frame_rate, c.last_width, c.last_height, \
-             c.grace_s, c.second_publisher, c.passthrough, c.slate, c.slate_type, c.dvr_s from ",
+             c.grace_s, c.second_publisher, c.passthrough, c.slate, c.slate_type, c.dvr_s, ",
+            owners_suspended!(),
+            " as closed from ",
             $from
         )
     };
@@ -124,19 +130,21 @@ macro_rules! of_channel {
 
 async fn find_key(work: &mut PgConnection, key: &StreamKey) -> Result<Option<KeyRow>, sqlx::Error> {
     let sql = of_channel!(
-        "k.id, k.role, k.revoked_at is not null or c.deleted_at is not null as revoked, false as expired",
+        "k.id, k.role, k.revoked_at is not null or coalesce(k.expires_at <= now(), false) or c.deleted_at is not null \
+         as revoked, false as expired",
         "stream_keys k join channels c on c.id = k.channel_id where k.hash = $1"
     );
     let query = sql::query_as(sql).bind(secret::hash(key.expose()));
     query.fetch_optional(work).await
 }
 
-/// A publish token is revoked with the API token it was made by. It begins what viewers see.
+/// A publish token is revoked with the API token or user it was made by. It begins what viewers see.
 async fn find_token(work: &mut PgConnection, token: &StreamKey) -> Result<Option<KeyRow>, sqlx::Error> {
     let sql = of_channel!(
-        "p.id, 'primary' as role, t.revoked_at is not null or c.deleted_at is not null as revoked, \
+        "p.id, 'primary' as role, t.revoked_at is not null or u.deleted_at is not null \
+         or coalesce(u.state = 'suspended', false) or c.deleted_at is not null as revoked, \
          p.expires_at <= now() as expired",
-        "publish_tokens p join api_tokens t on t.id = p.api_token_id \
+        "publish_tokens p left join api_tokens t on t.id = p.api_token_id left join users u on u.id = p.user_id \
          join channels c on c.id = p.channel_id where p.hash = $1"
     );
     let query = sql::query_as(sql).bind(secret::hash(token.expose()));

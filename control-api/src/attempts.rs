@@ -1,9 +1,10 @@
-//! How often each address failed to sign in, so that nobody can guess quickly.
+//! How often each address, and each account, failed to sign in, so that nobody can guess quickly.
 //!
 //! Reads no clock and no database. A try counts when it begins, so that many at once are no way
 //! around the limit, and is forgiven unless its token was wrong.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -37,16 +38,33 @@ impl Failures {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooMany(pub(crate) Duration);
 
-/// The failures of all addresses.
-#[derive(Debug, Default)]
-pub(crate) struct Attempts(Mutex<HashMap<Source, Failures>>);
+/// The failures of all addresses, or of all that a key of another type stands for.
+#[derive(Debug)]
+pub(crate) struct Attempts<K = Source>(Mutex<HashMap<K, Failures>>);
+
+impl<K> Default for Attempts<K> {
+    fn default() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+}
 
 impl Attempts {
     /// Counts a try of `address`, or refuses it.
     pub(crate) fn begin(&self, address: Option<IpAddr>, now: Instant) -> Result<(), TooMany> {
-        let source = address.map(subscriber);
+        self.begin_as(address.map(subscriber), now)
+    }
+
+    /// Takes a try back that did not fail for its token.
+    pub(crate) fn forgive(&self, address: Option<IpAddr>) {
+        self.forgive_as(&address.map(subscriber));
+    }
+}
+
+impl<K: Eq + Hash + Clone> Attempts<K> {
+    /// Counts a try of `source`, or refuses it.
+    pub(crate) fn begin_as(&self, source: K, now: Instant) -> Result<(), TooMany> {
         let mut known = self.lock();
-        make_room(&mut known, source, now);
+        make_room(&mut known, &source, now);
         let failures = known.entry(source).or_insert(Failures { since: now, count: 0 });
         if failures.left(now).is_zero() {
             *failures = Failures { since: now, count: 0 };
@@ -58,27 +76,27 @@ impl Attempts {
         Ok(())
     }
 
-    /// Takes a try back that did not fail for its token.
-    pub(crate) fn forgive(&self, address: Option<IpAddr>) {
-        if let Some(failures) = self.lock().get_mut(&address.map(subscriber)) {
+    /// Takes a try back that did not fail for what was guessed.
+    pub(crate) fn forgive_as(&self, source: &K) {
+        if let Some(failures) = self.lock().get_mut(source) {
             failures.count = failures.count.saturating_sub(1);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Source, Failures>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Failures>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Room for one more source: first what is over goes, then the oldest.
-fn make_room(known: &mut HashMap<Source, Failures>, source: Source, now: Instant) {
-    if known.len() < ADDRESSES_MAX || known.contains_key(&source) {
+fn make_room<K: Eq + Hash + Clone>(known: &mut HashMap<K, Failures>, source: &K, now: Instant) {
+    if known.len() < ADDRESSES_MAX || known.contains_key(source) {
         return;
     }
     known.retain(|_, failures| !failures.left(now).is_zero());
     if known.len() >= ADDRESSES_MAX {
         let oldest = known.iter().min_by_key(|(_, failures)| failures.since);
-        if let Some(oldest) = oldest.map(|(source, _)| *source) {
+        if let Some(oldest) = oldest.map(|(source, _)| source.clone()) {
             known.remove(&oldest);
         }
     }

@@ -1,129 +1,46 @@
 //! Channels: the durable thing a creator owns.
 
 pub(crate) mod settings;
+mod shape;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::LOCATION;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use schema::ChannelName;
 use schema::api::{PublishGrant, SecondPublisher};
-use schema::ladder::{Ladder, LatencyProfile, PictureSize};
+use schema::ladder::{Ladder, LatencyProfile};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
+use serde_json::json;
 use sqlx::types::Json as Jsonb;
 use sqlx::{FromRow, PgConnection};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::ControlApi;
-use crate::api_tokens::{Admin, Caller};
+use crate::audit::{Actor, Deed};
 use crate::broadcasts::{CameIn, Credential, size};
 use crate::http::extract::{ChannelPath, Fields, Patch};
+use crate::http::once::Once;
 use crate::http::page::{self, PageQuery};
 use crate::http::problem::ApiError;
+use crate::http::version::{IfMatch, etag};
+use crate::members;
+use crate::permission::Permission;
+use crate::principal::Principal;
 use crate::reports::node_silent_after;
 use crate::sql;
 use settings::Settings;
+pub use shape::{Channel, LastEnd, LiveBroadcast, LiveState, Past, PublicChannel};
 
-/// A channel as its admin sees it.
-#[derive(Debug, Clone, Serialize)]
-pub struct Channel {
-    /// Its name in URLs.
-    pub name: String,
-    /// Its title, for people.
-    pub title: String,
-    /// How much latency it trades for robustness.
-    pub profile: String,
-    /// Frames per second; `null` means those of the source.
-    pub frame_rate: Option<i32>,
-    /// Its ladder; `null` means the usual one.
-    pub ladder: Option<Ladder>,
-    /// How long a broadcast outlives its session, in seconds.
-    pub grace_s: i32,
-    /// `replace` or `refuse`.
-    pub second_publisher: String,
-    /// Whether a source that fits is passed through as the top rung.
-    pub passthrough: bool,
-    /// Whether it has a slate of its own.
-    pub slate: bool,
-    /// How much of its running broadcast is kept for rewinding, in seconds; 0 is nothing.
-    pub dvr_s: i32,
-    /// The size of its last source.
-    pub last_size: Option<PictureSize>,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// When it was last changed.
-    pub updated_at: DateTime<Utc>,
-}
-
-/// A channel as everybody sees it. The last fields are for callers with an API token alone.
-#[derive(Debug, Clone, Serialize)]
-pub struct PublicChannel {
-    /// Its name in URLs.
-    pub name: String,
-    /// Its title, for people.
-    pub title: String,
-    /// How much latency it trades for robustness.
-    pub profile: String,
-    /// What runs on it now.
-    pub live: Option<LiveBroadcast>,
-    /// How its last broadcast ended, which may be before the one that runs.
-    #[serde(flatten)]
-    pub past: Option<Past>,
-}
-
-/// What went before on a channel.
-#[derive(Debug, Clone, Serialize)]
-pub struct Past {
-    /// `null` where none has ended yet.
-    pub last_end: Option<LastEnd>,
-}
-
-/// The end of a broadcast.
-#[derive(Debug, Clone, Serialize, FromRow)]
-pub struct LastEnd {
-    /// Which.
-    pub broadcast: String,
-    /// When it was reported.
-    pub at: DateTime<Utc>,
-    /// Why: a word of [`schema::SessionEnd`], or `left_out` if its node just ceased to tell of it.
-    pub reason: Option<String>,
-}
-
-/// Whether the publisher of a running broadcast is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LiveState {
-    /// Media flows.
-    Live,
-    /// The publisher is gone and may come back; the broadcast goes on meanwhile.
-    Reconnecting,
-}
-
-/// The running broadcast of a channel.
-#[derive(Debug, Clone, Serialize)]
-pub struct LiveBroadcast {
-    /// Which.
-    pub broadcast: String,
-    /// Whether its publisher is there.
-    pub state: LiveState,
-    /// When its media began.
-    pub started_at: DateTime<Utc>,
-    /// The size of its source, once known.
-    pub source_size: Option<PictureSize>,
-    /// How its publisher came in, for callers with an API token.
-    #[serde(flatten)]
-    pub came_in: Option<CameIn>,
-    /// True while it gives quality up because its node's encoding would fall behind; for callers with an API token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub degraded: Option<bool>,
-}
+/// The most channels that a user may own.
+const OWNED_MAX: i64 = 100;
 
 /// A page of channels.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ChannelPage {
     /// In the order of their names.
     pub channels: Vec<PublicChannel>,
@@ -147,6 +64,8 @@ struct ChannelRow {
     last_height: Option<i32>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    id: Uuid,
+    version: i64,
 }
 
 impl From<ChannelRow> for Channel {
@@ -171,6 +90,7 @@ impl From<ChannelRow> for Channel {
 
 #[derive(FromRow)]
 struct PublicRow {
+    id: Uuid,
     name: String,
     title: String,
     profile: String,
@@ -214,7 +134,7 @@ impl From<PublicRow> for PublicChannel {
 macro_rules! public_channels {
     ($tail:literal) => {
         concat!(
-            "select c.name, c.title, c.profile, b.id as live_broadcast, b.started_at as live_started_at, \
+            "select c.id, c.name, c.title, c.profile, b.id as live_broadcast, b.started_at as live_started_at, \
              b.reconnecting, b.source_width, b.source_height, b.protocol, b.session, b.degraded, \
              b.key_id is not null as by_key, coalesce(k.role, 'primary') as role \
              from channels c left join lateral ( \
@@ -234,7 +154,7 @@ macro_rules! returning_channel {
         concat!(
             $statement,
             " returning name, title, profile, frame_rate, ladder, grace_s, second_publisher, passthrough, \
-             slate is not null as slate, dvr_s, last_width, last_height, created_at, updated_at"
+             slate is not null as slate, dvr_s, last_width, last_height, created_at, updated_at, id, version"
         )
     };
 }
@@ -252,7 +172,7 @@ pub(crate) async fn list(State(api): State<ControlApi>, query: PageQuery) -> Res
 
 /// `GET /api/v1/channels/{name}`
 pub(crate) async fn show(
-    caller: Option<Caller>,
+    principal: Option<Principal>,
     State(api): State<ControlApi>,
     ChannelPath(name): ChannelPath,
 ) -> Result<Json<PublicChannel>, ApiError> {
@@ -260,9 +180,9 @@ pub(crate) async fn show(
     let query = sql::query_as(public_channels!("c.name = $1")).bind(name.as_str());
     let row: Option<PublicRow> = query.fetch_optional(&mut *work).await?;
     let row = row.ok_or(ApiError::Unknown("channel"))?;
-    let (came_in, degraded) = (row.came_in(), row.degraded);
+    let (id, came_in, degraded) = (row.id, row.came_in(), row.degraded);
     let mut channel = PublicChannel::from(row);
-    if caller.is_some() {
+    if members::may(&mut work, principal.as_ref(), Permission::ChannelInspect, id).await? {
         channel.past = Some(Past { last_end: last_end(&mut work, &name).await? });
         if let Some(live) = &mut channel.live {
             live.came_in = came_in;
@@ -280,21 +200,64 @@ async fn last_end(work: &mut PgConnection, name: &ChannelName) -> Result<Option<
     sql::query_as(sql).bind(name.as_str()).fetch_optional(work).await
 }
 
-/// `POST /api/v1/channels`
+/// `GET /api/v1/channels/{name}/settings`
+pub(crate) async fn settings(
+    State(api): State<ControlApi>,
+    ChannelPath(name): ChannelPath,
+) -> Result<Response, ApiError> {
+    let sql = "select name, title, profile, frame_rate, ladder, grace_s, second_publisher, passthrough, \
+                 slate is not null as slate, dvr_s, last_width, last_height, created_at, updated_at, id, version \
+               from channels where name = $1 and deleted_at is null";
+    let query = sql::query_as(sql).bind(name.as_str());
+    let row: Option<ChannelRow> = query.fetch_optional(&mut *api.begin().await?).await?;
+    let row = row.ok_or(ApiError::Unknown("channel"))?;
+    Ok((etag(row.version), Json(Channel::from(row))).into_response())
+}
+
+/// `POST /api/v1/channels`: who makes one owns it.
 pub(crate) async fn create(
-    _: Admin,
+    actor: Actor,
+    once: Once,
     State(api): State<ControlApi>,
     mut fields: Fields,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Response, ApiError> {
     let name: ChannelName = fields.required("name")?;
     let wished = Settings::take(&mut fields)?;
     fields.finish()?;
+    let mut work = api.begin().await?;
+    if let Some(told) = once.begin(&mut work).await? {
+        return Ok(told);
+    }
+    let row = insert(&mut work, &name, wished).await?;
+    if let Some(user) = actor.principal.user() {
+        has_room(&mut work, user).await?;
+        members::own(&mut work, row.id, user).await?;
+    }
+    actor.note(&mut work, deed("channel.create", row.id, json!({ "name": name.as_str() }))).await?;
+    let location = format!("/api/v1/channels/{name}");
+    let version = row.version;
+    let mut answer = once.created(&mut work, Some(location), &Channel::from(row)).await?;
+    work.commit().await?;
+    answer.headers_mut().extend(etag(version));
+    Ok(answer)
+}
+
+/// Admins make channels for others.
+async fn has_room(work: &mut PgConnection, user: Uuid) -> Result<(), ApiError> {
+    let sql = "select count(*) < $2 from channel_members m join channels c on c.id = m.channel_id \
+               where m.user_id = $1 and m.role = 'owner' and c.deleted_at is null";
+    match sql::query_scalar(sql).bind(user).bind(OWNED_MAX).fetch_one(work).await? {
+        true => Ok(()),
+        false => Err(ApiError::Conflict { code: "channels_too_many", title: "this user owns 100 channels already" }),
+    }
+}
+
+async fn insert(work: &mut PgConnection, name: &ChannelName, wished: Settings) -> Result<ChannelRow, ApiError> {
     let sql = returning_channel!(
         "insert into channels (id, name, title, profile, frame_rate, ladder, grace_s, second_publisher, dvr_s, \
          passthrough) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (name) where deleted_at is null do nothing"
     );
-    let mut work = api.begin().await?;
     let row: Option<ChannelRow> = sql::query_as(sql)
         .bind(Uuid::now_v7())
         .bind(name.as_str())
@@ -306,33 +269,49 @@ pub(crate) async fn create(
         .bind(wished.second_publisher.unwrap_or_default().as_str())
         .bind(wished.dvr_s.unwrap_or(0))
         .bind(wished.passthrough.unwrap_or(true))
-        .fetch_optional(&mut *work)
+        .fetch_optional(work)
         .await?;
-    work.commit().await?;
-    let row =
-        row.ok_or(ApiError::Conflict { code: "channel_exists", title: "there is a channel of this name already" })?;
-    let location = [(LOCATION, format!("/api/v1/channels/{name}"))];
-    Ok((StatusCode::CREATED, location, Json(Channel::from(row))))
+    row.ok_or(ApiError::Conflict { code: "channel_exists", title: "there is a channel of this name already" })
 }
 
 /// `PATCH /api/v1/channels/{name}`, a merge patch (RFC 7396). It bites at the next admission.
 pub(crate) async fn update(
-    _: Admin,
+    actor: Actor,
+    if_match: IfMatch,
     State(api): State<ControlApi>,
     ChannelPath(name): ChannelPath,
     mut fields: Fields,
-) -> Result<Json<Channel>, ApiError> {
+) -> Result<Response, ApiError> {
+    let names = fields.names();
     let wished = Settings::take(&mut fields)?;
     fields.finish()?;
+    let mut work = api.begin().await?;
+    let row = change(&mut work, &name, &if_match, wished).await?;
+    let details = json!({ "name": name.as_str(), "fields": names });
+    actor.note(&mut work, deed("channel.update", row.id, details)).await?;
+    work.commit().await?;
+    Ok((etag(row.version), Json(Channel::from(row))).into_response())
+}
+
+fn deed(action: &'static str, channel: Uuid, details: serde_json::Value) -> Deed {
+    Deed { action, kind: "channel", id: channel.to_string(), channel: Some(channel), details }
+}
+
+async fn change(
+    work: &mut PgConnection,
+    name: &ChannelName,
+    if_match: &IfMatch,
+    wished: Settings,
+) -> Result<ChannelRow, ApiError> {
     let sql = returning_channel!(
         "update channels set title = coalesce($2, title), profile = coalesce($3, profile), \
          frame_rate = case when $4 then $5 else frame_rate end, ladder = case when $6 then $7 else ladder end, \
          grace_s = coalesce($8, grace_s), second_publisher = coalesce($9, second_publisher), \
          dvr_s = coalesce($10, dvr_s), \
          passthrough = coalesce($11, passthrough), \
-         updated_at = now() where name = $1 and deleted_at is null"
+         updated_at = now(), version = version + 1 \
+         where name = $1 and deleted_at is null and ($12::bigint[] is null or version = any($12))"
     );
-    let mut work = api.begin().await?;
     let row: Option<ChannelRow> = sql::query_as(sql)
         .bind(name.as_str())
         .bind(wished.title)
@@ -345,29 +324,38 @@ pub(crate) async fn update(
         .bind(wished.second_publisher.map(SecondPublisher::as_str))
         .bind(wished.dvr_s)
         .bind(wished.passthrough)
+        .bind(if_match.versions())
         .fetch_optional(&mut *work)
         .await?;
-    work.commit().await?;
-    row.map(|row| Json(row.into())).ok_or(ApiError::Unknown("channel"))
+    match row {
+        Some(row) => Ok(row),
+        // It is not there, or in another version.
+        None => channel_id(work, name).await.and(Err(ApiError::VersionChanged)),
+    }
 }
 
 /// `DELETE /api/v1/channels/{name}`: its keys are revoked with it, so a running session is ended
 /// at its node's next report.
 pub(crate) async fn remove(
-    _: Admin,
+    actor: Actor,
+    if_match: IfMatch,
     State(api): State<ControlApi>,
     ChannelPath(name): ChannelPath,
 ) -> Result<StatusCode, ApiError> {
     let sql = "with gone as (update channels set deleted_at = now() \
-                 where name = $1 and deleted_at is null returning id), \
+                 where name = $1 and deleted_at is null and ($2::bigint[] is null or version = any($2)) \
+                 returning id), \
                revoked as (update stream_keys k set revoked_at = now() from gone \
                  where k.channel_id = gone.id and k.revoked_at is null) \
                select id from gone";
-    let query = sql::query_scalar::<Uuid>(sql).bind(name.as_str());
+    let query = sql::query_scalar::<Uuid>(sql).bind(name.as_str()).bind(if_match.versions());
     let mut work = api.begin().await?;
-    let gone = query.fetch_optional(&mut *work).await?;
+    let Some(gone) = query.fetch_optional(&mut *work).await? else {
+        return channel_id(&mut work, &name).await.and(Err(ApiError::VersionChanged));
+    };
+    actor.note(&mut work, deed("channel.delete", gone, json!({ "name": name.as_str() }))).await?;
     work.commit().await?;
-    gone.map(|_| StatusCode::NO_CONTENT).ok_or(ApiError::Unknown("channel"))
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The id of the channel that has this name now.

@@ -9,39 +9,49 @@
 
 mod admission_hook;
 pub mod admissions;
-mod api_tokens;
+pub mod api_tokens;
 mod attempts;
+pub mod audit;
+pub mod auth;
 pub mod broadcasts;
 pub mod channels;
 pub mod database;
 pub mod first_run;
 mod http;
 pub mod internal;
+pub mod me;
+pub mod members;
 pub mod metrics;
+pub mod permission;
 pub mod postgres;
+mod principal;
 pub mod publish_tokens;
 pub mod reports;
+mod routes;
 pub mod secret;
 mod slates;
 mod sql;
 pub mod stream_keys;
+pub mod users;
 pub mod web_sessions;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
+use axum::routing::post;
 use prometheus::Registry;
 use sqlx::PgPool;
 
 use attempts::Attempts;
+use auth::Auth;
 use metrics::ControlMetrics;
 
 pub use admission_hook::{AdmissionHook, HookConfig, HookError, OnFailure, Secret as HookSecret, SecretError};
 pub use database::{ConnectError, Database, DatabaseConfig, Route, SchemaError};
 pub use first_run::{FirstRun, FirstRunError, FirstRunNames, first_run};
 pub use http::guard::{BODY_BYTES_MAX, REPORT_BYTES_MAX};
+pub use http::routes::{Answers, Field, Kind, Need, Route as ApiRoute, Takes, Verb};
 pub use internal::{bind_internal, serve_internal};
 pub use postgres::{Embedded, StartError};
 
@@ -57,16 +67,26 @@ struct Inner {
     pool: PgPool,
     metrics: ControlMetrics,
     attempts: Attempts,
+    auth: Auth,
 }
 
 impl ControlApi {
-    /// The control plane over `pool`; its metrics go to `registry`.
+    /// The control plane over `pool`; its metrics go to `registry`. Accounts are local, their secrets end with the
+    /// process, and mail goes nowhere.
     ///
     /// # Errors
     /// If metrics of these names are registered there already.
     pub fn new(pool: PgPool, registry: &Registry) -> Result<Self, prometheus::Error> {
+        Self::with_auth(pool, registry, Auth::ephemeral())
+    }
+
+    /// The control plane over `pool` with identity as `auth` has it; its metrics go to `registry`.
+    ///
+    /// # Errors
+    /// If metrics of these names are registered there already.
+    pub fn with_auth(pool: PgPool, registry: &Registry, auth: Auth) -> Result<Self, prometheus::Error> {
         let metrics = ControlMetrics::register(registry, &pool)?;
-        let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default() });
+        let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default(), auth });
         Ok(Self { inner, admission_hook: None })
     }
 
@@ -90,23 +110,33 @@ impl ControlApi {
         &self.inner.metrics
     }
 
+    /// Who somebody is.
+    #[must_use]
+    pub fn auth(&self) -> &Auth {
+        &self.inner.auth
+    }
+
     /// Failed sign-ins.
     pub(crate) fn attempts(&self) -> &Attempts {
         &self.inner.attempts
     }
 }
 
-/// The public API. All its paths begin with `/api/v1`; every other path is answered 404.
+/// Every route of the public API as it is declared, for documents and tests.
+#[must_use]
+pub fn declared_routes() -> Vec<ApiRoute> {
+    routes::all()
+}
+
+/// `docs/permissions.md` as it must be.
+#[must_use]
+pub fn permissions_page() -> String {
+    http::openapi::permissions_page(&routes::all())
+}
+
+/// The public API. All its paths begin with `/api`, but for the key set under `/.well-known`; every other path is answered 404.
 pub fn public_router(state: ControlApi) -> Router {
-    Router::new()
-        .route("/api/v1/channels", get(channels::list).post(channels::create))
-        .route("/api/v1/channels/{name}", get(channels::show).patch(channels::update).delete(channels::remove))
-        .route("/api/v1/channels/{name}/keys", get(stream_keys::list).post(stream_keys::create))
-        .route("/api/v1/channels/{name}/keys/{id}", delete(stream_keys::revoke))
-        .route(slates::PATH, get(slates::show).put(slates::replace).delete(slates::remove))
-        .route("/api/v1/channels/{name}/publish-tokens", post(publish_tokens::create))
-        .route("/api/v1/broadcasts", get(broadcasts::list))
-        .route("/api/v1/session", get(web_sessions::show).post(web_sessions::create).delete(web_sessions::remove))
+    http::routes::router(routes::all(), &state)
         .fallback(http::problem::not_found)
         .method_not_allowed_fallback(http::problem::method_not_allowed)
         .layer(from_fn_with_state(state.clone(), http::guard::public))

@@ -9,7 +9,18 @@ use sqlx::PgPool;
 use crate::admission_hook::Decision;
 
 /// How a browser's attempt to sign in may end.
-const SIGN_INS: [&str; 5] = ["signed_in", "token_unknown", "attempts_too_many", "unavailable", "error"];
+const SIGN_INS: [&str; 8] = [
+    "signed_in",
+    "token_unknown",
+    "credentials_wrong",
+    "code_needed",
+    "code_wrong",
+    "attempts_too_many",
+    "unavailable",
+    "error",
+];
+/// What may become of a mail that somebody asked for.
+const MAILS: [&str; 4] = ["sent", "needless", "failed", "dropped"];
 /// How an admission may end.
 const ADMISSIONS: [&str; 8] =
     ["granted", "key_unknown", "key_revoked", "token_expired", "forbidden", "elsewhere", "unavailable", "error"];
@@ -25,6 +36,12 @@ pub struct ControlMetrics {
     pub admission_hook: IntCounterVec,
     /// Browsers that tried to sign in, by result.
     pub sign_ins: IntCounterVec,
+    /// Mails that were asked for, by what became of them.
+    pub mails: IntCounterVec,
+    /// Refresh tokens that came a second time, each of which ended its sign-in.
+    pub refresh_reused: IntCounter,
+    /// Signed bearer tokens that were refused.
+    pub signed_tokens_refused: IntCounter,
     /// Broadcasts in node reports that were left out because their key is not in the database.
     pub reports_unknown_key: IntCounter,
     /// Orders given to nodes to end a session whose key was revoked.
@@ -53,6 +70,18 @@ impl ControlMetrics {
             admissions: IntCounterVec::new(admissions, &["result"])?,
             admission_hook: IntCounterVec::new(admission_hook, &["result"])?,
             sign_ins: IntCounterVec::new(sign_ins, &["result"])?,
+            mails: IntCounterVec::new(
+                Opts::new("headwater_control_mails_total", "Mails that were asked for, by what became of them."),
+                &["result"],
+            )?,
+            refresh_reused: IntCounter::new(
+                "headwater_control_refresh_reused_total",
+                "Refresh tokens that came a second time, each of which ended its sign-in.",
+            )?,
+            signed_tokens_refused: IntCounter::new(
+                "headwater_control_signed_tokens_refused_total",
+                "Signed bearer tokens that were refused.",
+            )?,
             reports_unknown_key: IntCounter::new(
                 "headwater_control_reports_unknown_key_total",
                 "Broadcasts in node reports that were left out because their key is not in the database.",
@@ -70,6 +99,12 @@ impl ControlMetrics {
         for result in ADMISSIONS {
             metrics.admissions.with_label_values(&[result]);
         }
+        for result in MAILS {
+            metrics.mails.with_label_values(&[result]);
+        }
+        registry.register(Box::new(metrics.mails.clone()))?;
+        registry.register(Box::new(metrics.refresh_reused.clone()))?;
+        registry.register(Box::new(metrics.signed_tokens_refused.clone()))?;
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.admissions.clone()))?;
         for result in Decision::LABELS {

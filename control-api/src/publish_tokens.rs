@@ -1,7 +1,7 @@
 //! Publish tokens: what a studio page publishes with, so that it never holds a stream key.
 //!
 //! A token begins sessions on its channel for 60 s. A session that it began goes on, until the
-//! API token on whose behalf it was made is revoked, or the channel deleted.
+//! API token on whose behalf it was made is revoked, its user may publish no more, or the channel is deleted.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,11 +10,13 @@ use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use schema::StreamKey;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::ControlApi;
-use crate::api_tokens::Admin;
+use crate::audit::{Actor, Deed};
 use crate::channels::channel_id;
 use crate::http::extract::{ChannelPath, Fields};
 use crate::http::problem::ApiError;
@@ -25,9 +27,10 @@ use crate::sql;
 const VALID_MAX: i64 = 32;
 
 /// A new publish token: the only time that it is told.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct NewPublishToken {
     /// The secret, sent by the publisher in a stream key's place.
+    #[schema(value_type = String)]
     pub token: StreamKey,
     /// Until when it begins sessions.
     pub expires_at: DateTime<Utc>,
@@ -35,7 +38,7 @@ pub struct NewPublishToken {
 
 /// `POST /api/v1/channels/{name}/publish-tokens`
 pub(crate) async fn create(
-    Admin(caller): Admin,
+    actor: Actor,
     State(api): State<ControlApi>,
     ChannelPath(name): ChannelPath,
     fields: Option<Fields>,
@@ -44,24 +47,28 @@ pub(crate) async fn create(
     let mut work = api.begin().await?;
     let channel = channel_id(&mut work, &name).await?;
     clean_up(&mut work).await?;
-    let token = secret::new_publish_token();
-    let sql = "insert into publish_tokens (id, hash, channel_id, api_token_id, expires_at) \
-               select $1, $2, $3, $4, now() + interval '60 seconds' where (select count(*) \
+    let (id, token) = (Uuid::now_v7(), secret::new_publish_token());
+    let sql = "insert into publish_tokens (id, hash, channel_id, api_token_id, user_id, expires_at) \
+               select $1, $2, $3, $4, $6, now() + interval '60 seconds' where (select count(*) \
                  from publish_tokens where channel_id = $3 and expires_at > now()) < $5 \
                returning expires_at";
     let expires_at: Option<DateTime<Utc>> = sql::query_scalar(sql)
-        .bind(Uuid::now_v7())
+        .bind(id)
         .bind(secret::hash(token.expose()))
         .bind(channel)
-        .bind(caller.id)
+        .bind(actor.principal.token)
         .bind(VALID_MAX)
+        .bind(actor.principal.user())
         .fetch_optional(&mut *work)
         .await?;
-    work.commit().await?;
     let expires_at = expires_at.ok_or(ApiError::Conflict {
         code: "publish_tokens_too_many",
         title: "the channel has 32 valid publish tokens already; they expire within 60 s",
     })?;
+    let (id, details) = (id.to_string(), json!({ "channel": name.as_str() }));
+    let deed = Deed { action: "publish_token.create", kind: "publish_token", id, channel: Some(channel), details };
+    actor.note(&mut work, deed).await?;
+    work.commit().await?;
     Ok((StatusCode::CREATED, Json(NewPublishToken { token, expires_at })))
 }
 

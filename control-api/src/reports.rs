@@ -3,7 +3,7 @@
 //! A report is the whole truth of its node: a live broadcast that it leaves out is over. What it
 //! tells of a key that is not in the database (as after a restore of an old copy) is left out and
 //! counted; a session is ended only for a key that is known to be revoked, or a publish token whose
-//! API token is, or a channel that is deleted.
+//! API token is or whose user may publish no more, or a channel that is deleted, or because somebody said so.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,15 @@ use schema::SessionEnd;
 use schema::api::{BroadcastReport, BroadcastState, NodeCommand, NodeReport, ReportAnswer};
 use schema::ladder::PictureSize;
 use serde::Serialize;
-use sqlx::PgConnection;
 use sqlx::types::Json as Jsonb;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::ControlApi;
 use crate::http::extract::{Typed, invalid, text};
 use crate::http::problem::ApiError;
+use crate::members::owners_suspended;
+use crate::permission::Permission;
 use crate::sql::{self, Work};
 
 /// The most broadcasts in one report.
@@ -69,20 +71,37 @@ pub(crate) async fn report(
     let stored = store(api.begin().await?, &node, &rows).await?;
     let metrics = api.metrics();
     metrics.reports_unknown_key.inc_by(stored.unknown_keys);
-    for session in &stored.revoked {
-        tracing::info!(%node, session, "ordering the end of a session: its key was revoked");
+    for due in &stored.due {
+        tracing::info!(%node, session = due.session, reason = due.reason(), "ordering the end of a session");
         metrics.sessions_ended.inc();
     }
-    let commands = stored.revoked.into_iter().filter_map(end_session);
+    let commands = stored.due.into_iter().filter_map(end_session);
     Ok(Json(ReportAnswer { commands: commands.collect() }))
 }
 
-fn end_session(session: String) -> Option<NodeCommand> {
+fn end_session(due: DueRow) -> Option<NodeCommand> {
     Some(NodeCommand::EndSession {
-        session: session.parse().ok()?,
-        end: SessionEnd::KeyRevoked,
-        reason: "its key was revoked, or its channel deleted".to_owned(),
+        session: due.session.parse().ok()?,
+        end: if due.revoked { SessionEnd::KeyRevoked } else { SessionEnd::Ended },
+        reason: due.reason().to_owned(),
     })
+}
+
+/// A live session that is to end.
+#[derive(Debug, FromRow)]
+struct DueRow {
+    session: String,
+    /// For a right that is gone; else somebody ordered it.
+    revoked: bool,
+}
+
+impl DueRow {
+    fn reason(&self) -> &'static str {
+        match self.revoked {
+            true => "its key was revoked, or its channel deleted",
+            false => "somebody ended its broadcast",
+        }
+    }
 }
 
 /// Each broadcast once, by its highest incarnation; of the same one, the last word.
@@ -134,8 +153,8 @@ fn is_plausible(size: &PictureSize) -> bool {
 
 /// What a report changed.
 struct Stored {
-    /// Live sessions whose key is revoked.
-    revoked: Vec<String>,
+    /// Live sessions that are to end.
+    due: Vec<DueRow>,
     /// Broadcasts whose key is not known.
     unknown_keys: u64,
 }
@@ -144,10 +163,10 @@ async fn store(mut work: Work, node: &str, rows: &[ReportRow]) -> Result<Stored,
     let known = upsert(&mut work, node, rows).await?;
     end_left_out(&mut work, node, rows).await?;
     remember_sizes(&mut work, rows).await?;
-    let revoked = revoked_sessions(&mut work, node).await?;
+    let due = due_sessions(&mut work, node).await?;
     work.commit().await?;
     let known = usize::try_from(known).unwrap_or(usize::MAX);
-    Ok(Stored { revoked, unknown_keys: rows.len().saturating_sub(known).try_into().unwrap_or(0) })
+    Ok(Stored { due, unknown_keys: rows.len().saturating_sub(known).try_into().unwrap_or(0) })
 }
 
 /// Writes the rows; gives the number of those whose key or publish token is known. An older incarnation changes
@@ -208,14 +227,25 @@ async fn remember_sizes(work: &mut PgConnection, rows: &[ReportRow]) -> Result<(
     Ok(())
 }
 
-/// The sessions that are on now, or were last, of broadcasts that run by a right that is gone. A broadcast
-/// that waits for its publisher is ended by the session that it lost.
-async fn revoked_sessions(work: &mut PgConnection, node: &str) -> Result<Vec<String>, sqlx::Error> {
-    let sql = "select b.session from broadcasts b join channels c on c.id = b.channel_id \
+/// The sessions that are on now, or were last, of broadcasts that run by a right that is gone, or that somebody ended.
+/// A broadcast that waits for its publisher is ended by the session that it lost.
+async fn due_sessions(work: &mut PgConnection, node: &str) -> Result<Vec<DueRow>, sqlx::Error> {
+    let publish = Permission::ChannelPublish.row();
+    let sql = concat!(
+        "select session, revoked from (select b.id, b.session, b.end_ordered_at is not null as ordered, \
+                 (c.deleted_at is not null or k.revoked_at is not null or coalesce(k.expires_at <= now(), false) \
+                   or t.revoked_at is not null or (p.user_id is not null and (u.deleted_at is not null \
+                     or u.state <> 'active' or not (u.role = any ($2) or coalesce(m.role = any ($3), false)))) or ",
+        owners_suspended!(),
+        ") as revoked \
+               from broadcasts b join channels c on c.id = b.channel_id \
                  left join stream_keys k on k.id = b.key_id \
                  left join publish_tokens p on p.id = b.publish_token_id \
-                 left join api_tokens t on t.id = p.api_token_id \
-               where b.node = $1 and b.state = 'live' and (c.deleted_at is not null \
-                 or k.revoked_at is not null or t.revoked_at is not null) order by b.id";
-    sql::query_scalar(sql).bind(node).fetch_all(work).await
+                 left join api_tokens t on t.id = p.api_token_id left join users u on u.id = p.user_id \
+                 left join channel_members m on m.channel_id = c.id and m.user_id = u.id \
+               where b.node = $1 and b.state = 'live') of_node where revoked or ordered order by id"
+    );
+    let roles: Vec<&str> = publish.roles.iter().map(|role| role.as_str()).collect();
+    let channel_roles: Vec<&str> = publish.channel_roles.iter().map(|role| role.as_str()).collect();
+    sql::query_as(sql).bind(node).bind(roles).bind(channel_roles).fetch_all(work).await
 }

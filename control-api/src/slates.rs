@@ -5,10 +5,13 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
+use schema::ChannelName;
 use schema::api::Slate;
+use serde_json::json;
+use uuid::Uuid;
 
 use crate::ControlApi;
-use crate::api_tokens::Admin;
+use crate::audit::{Actor, Deed};
 use crate::channels::channel_id;
 use crate::http::extract::{ChannelPath, invalid};
 use crate::http::guard::read;
@@ -83,7 +86,6 @@ impl<S: Send + Sync> FromRequest<S> for SlateBody {
 
 /// `GET /api/v1/channels/{name}/slate`
 pub(crate) async fn show(
-    _: Admin,
     State(api): State<ControlApi>,
     ChannelPath(name): ChannelPath,
 ) -> Result<impl IntoResponse, ApiError> {
@@ -97,36 +99,43 @@ pub(crate) async fn show(
 
 /// `PUT /api/v1/channels/{name}/slate`, with the file as body. It bites at the next admission.
 pub(crate) async fn replace(
-    _: Admin,
+    actor: Actor,
     State(api): State<ControlApi>,
     ChannelPath(name): ChannelPath,
     SlateBody(slate): SlateBody,
 ) -> Result<StatusCode, ApiError> {
-    store(&api, name.as_str(), Some(slate)).await
+    store(&api, &actor, &name, Some(slate)).await
 }
 
 /// `DELETE /api/v1/channels/{name}/slate`. Harmless when repeated.
 pub(crate) async fn remove(
-    _: Admin,
+    actor: Actor,
     State(api): State<ControlApi>,
     ChannelPath(name): ChannelPath,
 ) -> Result<StatusCode, ApiError> {
-    store(&api, name.as_str(), None).await
+    store(&api, &actor, &name, None).await
 }
 
-async fn store(api: &ControlApi, name: &str, slate: Option<Slate>) -> Result<StatusCode, ApiError> {
-    let sql = "update channels set slate = $2, slate_type = $3, updated_at = now() \
-               where name = $1 and deleted_at is null";
+async fn store(
+    api: &ControlApi,
+    actor: &Actor,
+    name: &ChannelName,
+    slate: Option<Slate>,
+) -> Result<StatusCode, ApiError> {
+    let sql = "update channels set slate = $2, slate_type = $3, updated_at = now(), version = version + 1 \
+               where name = $1 and deleted_at is null returning id";
     let mut work = api.begin().await?;
-    let done = sql::query(sql)
-        .bind(name)
+    let channel: Option<Uuid> = sql::query_scalar(sql)
+        .bind(name.as_str())
         .bind(slate.as_ref().map(|slate| slate.data.as_ref()))
         .bind(slate.as_ref().map(|slate| slate.content_type.as_str()))
-        .execute(&mut *work)
+        .fetch_optional(&mut *work)
         .await?;
+    let channel = channel.ok_or(ApiError::Unknown("channel"))?;
+    let action = if slate.is_some() { "slate.replace" } else { "slate.remove" };
+    let details = json!({ "channel": name.as_str(), "bytes": slate.map(|slate| slate.data.len()) });
+    let deed = Deed { action, kind: "channel", id: channel.to_string(), channel: Some(channel), details };
+    actor.note(&mut work, deed).await?;
     work.commit().await?;
-    match done.rows_affected() {
-        0 => Err(ApiError::Unknown("channel")),
-        _ => Ok(StatusCode::NO_CONTENT),
-    }
+    Ok(StatusCode::NO_CONTENT)
 }

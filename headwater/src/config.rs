@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use control_api::auth::config::{AuthConfig, MailConfig};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use http::HeaderValue;
@@ -48,6 +49,10 @@ pub(crate) struct Config {
     pub(crate) node: Node,
     /// Windows for rewinding.
     pub(crate) dvr: Dvr,
+    /// Who somebody is.
+    pub(crate) auth: AuthConfig,
+    /// How mail leaves.
+    pub(crate) mail: MailConfig,
     /// Bounds.
     pub(crate) limits: Limits,
     /// Logging.
@@ -217,6 +222,8 @@ impl Default for Config {
             admission: Admission::default(),
             node: Node { name: "node-1".to_owned() },
             dvr: Dvr::default(),
+            auth: AuthConfig::default(),
+            mail: MailConfig::default(),
             limits: Limits { sessions_max: 100, connections_max: 50_000, connections_per_address: 1_000 },
             log: Log { format: LogFormat::Text, filter: "info".to_owned() },
             runtime: Runtime { threads: 0 },
@@ -283,7 +290,8 @@ impl Config {
         }
         self.check_tls()?;
         self.admission.hook().map_err(|(key, reason)| format!("config: admission.{key}: {reason}"))?;
-        dvr::check(&self.dvr).map_err(|(key, reason)| format!("config: {key}: {reason}"))?;
+        let checked = dvr::check(&self.dvr).and_then(|()| self.auth.check()).and_then(|()| self.mail.check());
+        checked.map_err(|(key, reason)| format!("config: {key}: {reason}"))?;
         self.media.ice_servers().map_err(|reason| format!("config: media.ice_servers: {reason}"))?;
         if !(1..=200).contains(&self.database.connections_max) {
             return refuse("database.connections_max", "must be 1 to 200");

@@ -88,6 +88,10 @@ slug_id! {
     ChannelName, 64
 }
 slug_id! {
+    /// The handle of a user, as it stands in URLs: a slug of at most 64 characters.
+    UserName, 64
+}
+slug_id! {
     /// The id of one broadcast, as it stands in URLs: unique over all time and nodes.
     BroadcastId, 40
 }

@@ -14,7 +14,7 @@ pub mod time;
 pub mod unit;
 
 pub use feed::{Feed, FeedEvent, SessionEnd, Zero};
-pub use id::{BroadcastId, ChannelName, Incarnation, SessionId};
+pub use id::{BroadcastId, ChannelName, Incarnation, SessionId, UserName};
 pub use secret::StreamKey;
 pub use subscriber::subscriber;
 pub use time::{MediaTime, UnixMicros};

@@ -5,13 +5,16 @@ use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Re
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use http_body_util::BodyExt;
-use schema::ChannelName;
+use schema::{BroadcastId, ChannelName, UserName};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::problem::ApiError;
+
+/// The most names of fields that are told.
+const NAMES_MAX: usize = 100;
 
 /// `{name}` of a path. A text that cannot be a name is no channel's: 404.
 pub(crate) struct ChannelPath(pub(crate) ChannelName);
@@ -33,17 +36,52 @@ impl<S: Send + Sync> FromRequestParts<S> for ChannelPath {
 /// `{id}` of a path, a key's.
 pub(crate) struct KeyPath(pub(crate) Uuid);
 
-impl<S: Send + Sync> FromRequestParts<S> for KeyPath {
+/// `{id}` of a path, an API token's.
+pub(crate) struct TokenPath(pub(crate) Uuid);
+
+/// `{id}` of a path, a broadcast's.
+pub(crate) struct BroadcastPath(pub(crate) BroadcastId);
+
+/// `{user}` of a path, a handle.
+pub(crate) struct UserPath(pub(crate) UserName);
+
+/// One segment of a path; a text that cannot be one is nobody's: 404.
+macro_rules! path_of {
+    ($path:ident, $segment:ident: $type:ty, $what:literal) => {
+        impl<S: Send + Sync> FromRequestParts<S> for $path {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+                #[derive(Deserialize)]
+                struct Segments {
+                    $segment: $type,
+                }
+                let path = Path::<Segments>::from_request_parts(parts, state).await;
+                let Path(segments) = path.map_err(|_| ApiError::Unknown($what))?;
+                Ok(Self(segments.$segment))
+            }
+        }
+    };
+}
+
+path_of!(KeyPath, id: Uuid, "key");
+path_of!(TokenPath, id: Uuid, "token");
+path_of!(BroadcastPath, id: BroadcastId, "broadcast");
+path_of!(UserPath, user: UserName, "user");
+
+/// `{name}` and `{user}` of a path.
+pub(crate) struct MemberPath {
+    pub(crate) name: ChannelName,
+    pub(crate) user: UserName,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for MemberPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        #[derive(Deserialize)]
-        struct Segments {
-            id: Uuid,
-        }
-        let path = Path::<Segments>::from_request_parts(parts, state).await;
-        let Path(segments) = path.map_err(|_| ApiError::Unknown("key"))?;
-        Ok(Self(segments.id))
+        let ChannelPath(name) = ChannelPath::from_request_parts(parts, state).await?;
+        let UserPath(user) = UserPath::from_request_parts(parts, state).await?;
+        Ok(Self { name, user })
     }
 }
 
@@ -117,6 +155,11 @@ impl<S: Send + Sync> OptionalFromRequest<S> for Fields {
 }
 
 impl Fields {
+    /// The names of all that is there, for the record.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.0.keys().take(NAMES_MAX).map(|name| name.chars().take(64).collect()).collect()
+    }
+
     fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
         match serde_json::from_slice(bytes) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),

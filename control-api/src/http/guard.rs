@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
+use super::once::Stamp;
 use super::problem::ApiError;
 use crate::ControlApi;
 use crate::database::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT};
@@ -73,8 +74,11 @@ async fn guard(api: &ControlApi, reader: Reader, request: Request, next: Next) -
 async fn run(reader: Reader, request: Request, next: Next) -> Result<Response, ApiError> {
     let (request, deadline) = match reader {
         Reader::Guard(bytes_max) => {
-            let (head, body) = request.into_parts();
+            let (mut head, body) = request.into_parts();
             let body = read(body, bytes_max).await?;
+            if let Some(stamp) = Stamp::of(&head, &body)? {
+                head.extensions.insert(stamp);
+            }
             (Request::from_parts(head, Body::from(body)), HANDLER_DEADLINE)
         }
         Reader::Handler => (request, BODY_DEADLINE.saturating_add(HANDLER_DEADLINE)),

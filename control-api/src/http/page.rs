@@ -3,6 +3,7 @@
 use axum::extract::{FromRequestParts, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use schema::ChannelName;
 use serde::Deserialize;
 
 use super::extract::invalid;
@@ -18,8 +19,19 @@ const LIMIT_USUAL: i64 = 50;
 pub(crate) struct PageQuery {
     limit: Option<String>,
     cursor: Option<String>,
-    /// Of the listing of broadcasts.
+    /// Of the listings of broadcasts and of what was done.
     pub(crate) channel: Option<String>,
+    /// Of the listing of users, as those that follow.
+    pub(crate) role: Option<String>,
+    pub(crate) state: Option<String>,
+    /// How a handle begins.
+    pub(crate) name: Option<String>,
+    /// Of the listing of what was done, as those that follow.
+    pub(crate) actor: Option<String>,
+    pub(crate) action: Option<String>,
+    pub(crate) object: Option<String>,
+    pub(crate) since: Option<String>,
+    pub(crate) until: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
@@ -46,6 +58,12 @@ impl PageQuery {
         limit
             .filter(|limit| (1..=LIMIT_MAX).contains(limit))
             .ok_or_else(|| invalid("limit", format!("must be 1 to {LIMIT_MAX}")))
+    }
+
+    /// The channel that is asked for.
+    pub(crate) fn channel_name(&self) -> Result<Option<ChannelName>, ApiError> {
+        let parse = |name: &str| name.parse().map_err(|error| invalid("channel", format!("{error}")));
+        self.channel.as_deref().map(parse).transpose()
     }
 
     /// The key after which the page begins, if not at the start.

@@ -30,9 +30,12 @@ pub(crate) enum ApiError {
     /// Too many wrong tokens from one address.
     #[error("too many wrong tokens from this address; try again in {retry_after_s} s")]
     AttemptsTooMany { retry_after_s: u64 },
-    /// A valid token that may not do this.
-    #[error("the API token may not do this")]
+    /// Somebody who may not do this, by their role or the scopes of their token.
+    #[error("the role or the API token may not do this")]
     RoleInsufficient,
+    /// A user whom an admin has shut out.
+    #[error("this account is suspended")]
+    UserSuspended,
     /// The thing does not exist.
     #[error("there is no such {0}")]
     Unknown(&'static str),
@@ -48,6 +51,12 @@ pub(crate) enum ApiError {
     /// The operator's admission service failed, and nobody gets in without its word.
     #[error("the admission service does not answer; try again shortly")]
     HookUnavailable,
+    /// `If-Match` names a version that is no more (RFC 9110 13.1.1).
+    #[error("it was changed meanwhile; ask for it again")]
+    VersionChanged,
+    /// An `Idempotency-Key` that came with another request before.
+    #[error("the Idempotency-Key was used for another request")]
+    IdempotencyKeyReused,
     /// Understood, but in the way of what is there already.
     #[error("{title}")]
     Conflict { code: &'static str, title: &'static str },
@@ -60,6 +69,12 @@ pub(crate) enum ApiError {
     /// A field that does not exist.
     #[error("there is no field {0:?}")]
     UnknownField(String),
+    /// More work of a costly kind than is done at a time.
+    #[error("too much at once; try again in {retry_after_s} s")]
+    Busy { retry_after_s: u64 },
+    /// The identity provider is away, and what is known of it does not suffice.
+    #[error("the identity provider cannot be reached; try again shortly")]
+    ProviderUnavailable,
     /// The database is away or did not answer in time.
     #[error("the database is away; try again shortly")]
     DatabaseUnavailable,
@@ -125,14 +140,21 @@ impl ApiError {
             Self::TokenMissing | Self::TokenUnknown | Self::SessionExpired | Self::KeyRefused { .. } => {
                 StatusCode::UNAUTHORIZED
             }
-            Self::RoleInsufficient | Self::CrossSite | Self::PublishForbidden { .. } => StatusCode::FORBIDDEN,
+            Self::RoleInsufficient | Self::UserSuspended | Self::CrossSite | Self::PublishForbidden { .. } => {
+                StatusCode::FORBIDDEN
+            }
             Self::PublishElsewhere { .. } => StatusCode::TEMPORARY_REDIRECT,
             Self::AttemptsTooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::VersionChanged => StatusCode::PRECONDITION_FAILED,
             Self::Body { status, .. } => *status,
-            Self::Invalid { .. } | Self::UnknownField(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::DatabaseUnavailable | Self::HookUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Invalid { .. } | Self::UnknownField(_) | Self::IdempotencyKeyReused => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Self::Busy { .. } | Self::ProviderUnavailable | Self::DatabaseUnavailable | Self::HookUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -148,10 +170,15 @@ impl ApiError {
             Self::PublishForbidden { .. } => "publish_forbidden".into(),
             Self::PublishElsewhere { .. } => "publish_elsewhere".into(),
             Self::HookUnavailable => "admission_unavailable".into(),
+            Self::UserSuspended => "user_suspended".into(),
+            Self::VersionChanged => "version_changed".into(),
+            Self::IdempotencyKeyReused => "idempotency_key_reused".into(),
             Self::Unknown(what) => format!("{what}_unknown"),
             Self::KeyRefused { code, .. } | Self::Conflict { code, .. } | Self::Body { code, .. } => (*code).into(),
             Self::Invalid { field, .. } => format!("{field}_invalid"),
             Self::UnknownField(_) => "field_unknown".into(),
+            Self::Busy { .. } => "busy".into(),
+            Self::ProviderUnavailable => "provider_unavailable".into(),
             Self::DatabaseUnavailable => "database_unavailable".into(),
             Self::Internal => "internal".into(),
         }
@@ -190,7 +217,7 @@ impl IntoResponse for ApiError {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         match self {
-            Self::DatabaseUnavailable | Self::HookUnavailable => {
+            Self::DatabaseUnavailable | Self::ProviderUnavailable | Self::HookUnavailable => {
                 drop(headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS));
             }
             Self::PublishElsewhere { location } => {
@@ -199,7 +226,9 @@ impl IntoResponse for ApiError {
                     headers.insert(LOCATION, location);
                 }
             }
-            Self::AttemptsTooMany { retry_after_s } => drop(headers.insert(RETRY_AFTER, retry_after_s.into())),
+            Self::AttemptsTooMany { retry_after_s } | Self::Busy { retry_after_s } => {
+                drop(headers.insert(RETRY_AFTER, retry_after_s.into()));
+            }
             _ => {}
         }
         response

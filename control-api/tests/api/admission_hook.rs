@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use control_api::{AdmissionHook, HookConfig, OnFailure};
+use control_api::{AdmissionHook, ControlApi, HookConfig, OnFailure};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -72,7 +72,11 @@ async fn plane(url: &str, on_failure: OnFailure) -> Plane {
         OnFailure::Allow => Duration::from_millis(100),
     };
     let config = HookConfig { url: url.to_owned(), secret: SECRET.parse().unwrap(), timeout, on_failure };
-    Plane::start_with(|api| api.with_admission_hook(AdmissionHook::new(config).unwrap())).await
+    Plane::start_with(|pool, registry| {
+        let api = ControlApi::new(pool, registry).unwrap();
+        api.with_admission_hook(AdmissionHook::new(config).unwrap())
+    })
+    .await
 }
 
 async fn admitted(service: &Service, on_failure: OnFailure) -> Answer {

@@ -11,6 +11,7 @@ use std::thread;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use control_api::permission::{ChannelRole, Role};
 use control_api::postgres::{Durability, Options};
 use control_api::secret::ApiToken;
 use control_api::{ControlApi, Database, Embedded, FirstRunNames, first_run};
@@ -106,11 +107,11 @@ pub(crate) struct Answer<T = Value> {
 
 impl Plane {
     pub(crate) async fn start() -> Self {
-        Self::start_with(|api| api).await
+        Self::start_with(|pool, registry| ControlApi::new(pool, registry).unwrap()).await
     }
 
-    /// With what `configure` does to the control plane.
-    pub(crate) async fn start_with(configure: impl FnOnce(ControlApi) -> ControlApi) -> Self {
+    /// The same with a control plane that `make` makes.
+    pub(crate) async fn start_with(make: impl FnOnce(PgPool, &Registry) -> ControlApi) -> Self {
         let database = empty_database().await;
         database.migrate().await.unwrap();
         let dir = tempfile::tempdir().unwrap();
@@ -118,7 +119,7 @@ impl Plane {
         let made = first_run(database.pool(), dir.path(), &names).await;
         let made = made.unwrap().unwrap();
         let registry = Registry::new();
-        let api = configure(ControlApi::new(database.pool().clone(), &registry).unwrap());
+        let api = make(database.pool().clone(), &registry);
         Self {
             database,
             admin: made.admin_token,
@@ -158,6 +159,47 @@ impl Plane {
     /// A request with these headers and extensions.
     pub(crate) async fn public(&self, request: Request<Body>) -> Answer {
         send(&self.public, request).await
+    }
+
+    /// The same, whatever the answer's body is.
+    pub(crate) async fn public_raw(&self, request: Request<Body>) -> Answer {
+        let Answer { status, headers, body } = send_raw(&self.public, request).await;
+        Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }
+    }
+
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        sqlx::query(sql).execute(self.pool()).await.unwrap();
+    }
+
+    /// A new user, `member` of the first channel; gives an API token of theirs.
+    pub(crate) async fn user(&self, name: &str, role: Role, member: Option<ChannelRole>) -> String {
+        let sql = "insert into users (id, name, display_name, role) values ($1, $2, $2, $3)";
+        let id = Uuid::now_v7();
+        sqlx::query(sql).bind(id).bind(name).bind(role.as_str()).execute(self.pool()).await.unwrap();
+        if let Some(member) = member {
+            let sql = "insert into channel_members (channel_id, user_id, role) \
+                       select id, $1, $2 from channels where name = 'demo'";
+            sqlx::query(sql).bind(id).bind(member.as_str()).execute(self.pool()).await.unwrap();
+        }
+        self.token_of(Some(name), role, None).await
+    }
+
+    /// A new API token, of a user or of nobody.
+    pub(crate) async fn token_of(&self, user: Option<&str>, role: Role, scope: Option<&str>) -> String {
+        let token = ApiToken::generate();
+        let role = if user.is_some() || scope.is_some() { "read" } else { role.as_str() };
+        let sql = "insert into api_tokens (id, hash, name, role, user_id, scopes) \
+                   values ($1, $2, 'test', $3, (select id from users where name = $4), $5)";
+        sqlx::query(sql)
+            .bind(Uuid::now_v7())
+            .bind(control_api::secret::hash(token.expose()))
+            .bind(role)
+            .bind(user)
+            .bind(scope.map(|scope| vec![scope.to_owned()]))
+            .execute(self.pool())
+            .await
+            .unwrap();
+        token.expose().to_owned()
     }
 
     /// Signs in; gives the cookie as a browser sends it.

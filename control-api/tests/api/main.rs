@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // in helpers too: a test ends where something is wrong
 
+mod accounts;
 mod admission_hook;
 mod admissions;
+mod audit;
 mod broadcasts;
 mod channels;
 mod first_run;
@@ -11,8 +13,12 @@ mod fixture;
 mod http;
 mod internal;
 mod migrations;
+mod once;
+mod permissions;
+mod providers;
 mod publish_tokens;
 mod secrets;
+mod sign_in;
 mod slates;
 mod stream_keys;
 mod web_sessions;

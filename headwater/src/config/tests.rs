@@ -92,6 +92,24 @@ fn a_bad_value_is_one_line_with_file_key_and_reason() {
         ),
         ("[admission]\ntimeout_ms = 60000", "config: admission.timeout_ms: must be 100 to 4000"),
         ("[admission]\non_failure = \"shrug\"", "FILE: admission.on_failure: must be one of deny, allow"),
+        ("[auth]\nmode = \"ldap\"", "FILE: auth.mode: must be one of local, oidc, clerk"),
+        ("[auth]\nsignup = \"open\"", "FILE: auth.signup: unknown key"),
+        (
+            "[auth]\npublic_url = \"https://a.example/x\"",
+            "config: auth.public_url: must be an origin such as https://live.example.org, without a path",
+        ),
+        ("[auth]\nmode = \"oidc\"", "config: auth.oidc.issuer: must be an https URL (http on this machine alone)"),
+        ("[auth]\nmode = \"oidc\"\noidc.issuer = \"https://id.example\"", "config: auth.oidc.client_id: is missing"),
+        (
+            "[auth]\nmode = \"clerk\"\nclerk.issuer = \"https://clerk.example\"",
+            "config: auth.clerk.authorized_parties: must hold origins such as https://live.example.org",
+        ),
+        ("[mail]\nbackend = \"smtp\"", "config: mail.host: is missing"),
+        ("[mail]\nfrom = \"nobody\"", "config: mail.from: must be an address such as Headwater <no-reply@example.org>"),
+        (
+            "[mail]\nbackend = \"smtp\"\nhost = \"mail.example\"\ntls = \"none\"",
+            "config: mail.tls: may be none towards this machine alone, and without a password",
+        ),
         ("[limits]\nsessions_max = 0", "config: limits.sessions_max: must be at least 1"),
     ] {
         let line = load(toml).unwrap_err();
@@ -105,5 +123,8 @@ fn a_bad_value_is_one_line_with_file_key_and_reason() {
 fn a_secret_value_never_stands_in_the_error_or_the_debug_output() {
     assert!(!load("[database]\nurl = 5551234").unwrap_err().contains("5551234"));
     let config = load("[database]\nurl = \"postgres://u:hunter2@h/d\"").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let config =
+        load("[auth.oidc]\nclient_secret = \"hunter2\"\n[mail]\nusername = \"u\"\npassword = \"hunter2\"").unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
 }

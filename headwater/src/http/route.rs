@@ -27,7 +27,7 @@ pub(crate) enum Route {
     LiveOther,
     /// `/whip` and below.
     Whip,
-    /// `/api` and below.
+    /// `/api` and below, and the key set of its tokens.
     Api,
     /// A file that pages consist of.
     Asset,
@@ -89,7 +89,7 @@ impl Route {
         match () {
             () if let Some(rest) = below("/live") => live(rest),
             () if below("/whip").is_some() => Self::Whip,
-            () if below("/api").is_some() => Self::Api,
+            () if below("/api").is_some() || path == "/.well-known/jwks.json" => Self::Api,
             () if is_asset(path) => Self::Asset,
             () => Self::Page,
         }
@@ -162,6 +162,8 @@ mod tests {
             ("/whip/sessions/x", Route::Whip),
             ("/whipped", Route::Page),
             ("/api/v1/channels", Route::Api),
+            ("/.well-known/jwks.json", Route::Api),
+            ("/.well-known/other.json", Route::Asset),
             ("/", Route::Page),
             ("/watch/demo", Route::Page),
             ("/_next/static/a.js", Route::Asset),

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use control_api::auth::Auth;
 use control_api::{ControlApi, FirstRunNames};
 use ingest::whip::{self, Whip};
 use ingest_rtc::{Endpoint, EndpointConfig};
@@ -96,7 +97,8 @@ async fn bind(config: &Config) -> Result<Ports, Exit> {
 async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate: &mut Terminate) -> Result<(), Exit> {
     let Ports { registry, ops, http, endpoint } = ports;
     database.migrate().await?;
-    let api = control_plane(config, database, &registry).await?;
+    let public_url = http.addresses().map_err(Exit::software)?.public_url();
+    let api = control_plane(config, database, &registry, &public_url).await?;
     let (internal, socket) = control_socket(&config.data)?;
     let control = ControlClient::over(&socket).map_err(Exit::software)?;
 
@@ -123,6 +125,9 @@ async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate
     let mut parts = vec![Part::start("broadcasts", &fallen, |cancel| node.run(arrivals, cancel))];
     parts.extend(http.start(public, hangup, &fallen).map_err(Exit::software)?);
     parts.push(Part::start("reporter", &fallen, reporter));
+    let desk = api.auth().take_desk();
+    let desk = desk.ok_or_else(|| Exit::Software("the mail desk runs already".to_owned()))?;
+    parts.push(Part::start("mail", &fallen, |cancel| desk.run(api.clone(), cancel)));
     parts.push(Part::start("control", &fallen, |cancel| serve_control(internal, api, cancel)));
     ops.readiness.set(true);
     announce(config, &addresses);
@@ -144,14 +149,20 @@ async fn serve_control(listener: UnixListener, api: ControlApi, cancel: Cancella
     }
 }
 
-async fn control_plane(config: &Config, database: &OpenDatabase, registry: &Registry) -> Result<ControlApi, Exit> {
+async fn control_plane(
+    config: &Config,
+    database: &OpenDatabase,
+    registry: &Registry,
+    public_url: &str,
+) -> Result<ControlApi, Exit> {
     let pool = database.database.pool();
     if control_api::first_run(pool, &config.data, &FirstRunNames::default()).await.map_err(Exit::unavailable)?.is_some()
     {
         let told_in = config.data.join("first-run.json");
         tracing::info!(told_in = %told_in.display(), "first start: sign in at /studio with the admin_token told there");
     }
-    let api = ControlApi::new(pool.clone(), registry).map_err(Exit::software)?;
+    let auth = Auth::new(&config.auth, &config.mail, &config.data, public_url).map_err(Exit::unavailable)?;
+    let api = ControlApi::with_auth(pool.clone(), registry, auth).map_err(Exit::software)?;
     let hook = config.admission.hook().map_err(|(key, reason)| Exit::Usage(format!("admission.{key}: {reason}")))?;
     Ok(match hook {
         Some(hook) => api.with_admission_hook(hook),
