@@ -11,6 +11,7 @@ mod channels;
 mod first_run;
 mod fixture;
 mod http;
+mod indexes;
 mod internal;
 mod migrations;
 mod once;
