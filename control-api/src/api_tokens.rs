@@ -103,7 +103,7 @@ async fn page_of(api: &ControlApi, query: &PageQuery, of: Option<Option<Uuid>>) 
     let before = query.after()?.map(|text| text.parse::<Uuid>().map_err(|_| page::bad_cursor())).transpose()?;
     let sql = tokens!(
         "api_tokens t left join users u on u.id = t.user_id \
-         where ($1 or t.user_id is not distinct from $2) and ($3::uuid is null or t.id < $3) \
+         where ($1 or t.user_id = $2 or (t.user_id is null and $2 is null)) and ($3::uuid is null or t.id < $3) \
          order by t.id desc limit $4"
     );
     let mut tokens: Vec<TokenInfo> = sql::query_as(sql)
@@ -149,7 +149,7 @@ async fn insert(
 ) -> Result<Uuid, ApiError> {
     let sql = "insert into api_tokens (id, hash, name, role, user_id, scopes, expires_at) \
                select $1, $2, $3, $4, $5, $6, least($7, (select expires_at from api_tokens where id = $8)) \
-               where (select count(*) from api_tokens where user_id is not distinct from $5 and revoked_at is null \
+               where (select count(*) from api_tokens where (user_id = $5 or (user_id is null and $5 is null)) and revoked_at is null \
                  and coalesce(expires_at > now(), true)) < $9 returning id";
     let made: Option<Uuid> = sql::query_scalar(sql)
         .bind(Uuid::now_v7())

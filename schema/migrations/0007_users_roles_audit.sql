@@ -25,6 +25,11 @@ create table if not exists users (
 -- Serve the look-up by name and address, and the listing in order of names.
 create unique index if not exists users_name_key on users (name) where deleted_at is null;
 create unique index if not exists users_email_key on users (email) where deleted_at is null;
+-- Serve the listings of one role, and of those suspended.
+create index if not exists users_role_idx on users (role, name) where deleted_at is null;
+create index if not exists users_suspended_idx on users (name) where deleted_at is null and state = 'suspended';
+-- Serve the look-up of what those did that are deleted.
+create index if not exists users_every_name_idx on users (name);
 
 create table if not exists channel_members (
     channel_id uuid not null references channels (id),
@@ -36,6 +41,10 @@ create table if not exists channel_members (
 
 -- Serves the channels of a user.
 create index if not exists channel_members_user_idx on channel_members (user_id);
+
+-- The same for channels; they are some thousands, so writers wait for a moment.
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists channels_every_name_idx on channels (name);
 
 alter table channels add column if not exists version bigint not null default 1;
 
