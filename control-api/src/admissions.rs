@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use schema::StreamKey;
-use schema::api::{AdmitRequest, PublishGrant, Slate};
+use schema::api::{Access, AdmitRequest, PublishGrant, Slate};
 use schema::ladder::Ladder;
 use sqlx::types::Json as Jsonb;
 use sqlx::{FromRow, PgConnection};
@@ -146,5 +146,6 @@ fn grant(row: KeyRow) -> Result<PublishGrant, ApiError> {
         role: word(&row.role),
         slate: slate.map(|(content_type, data)| Slate { content_type, data: data.into() }),
         dvr_s: u32::try_from(row.dvr_s).unwrap_or(0),
+        access: Access::Public,
     })
 }

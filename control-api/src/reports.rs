@@ -74,7 +74,7 @@ pub(crate) async fn report(
         metrics.sessions_ended.inc();
     }
     let commands = stored.revoked.into_iter().filter_map(end_session);
-    Ok(Json(ReportAnswer { commands: commands.collect() }))
+    Ok(Json(ReportAnswer { commands: commands.collect(), ..ReportAnswer::default() }))
 }
 
 fn end_session(session: String) -> Option<NodeCommand> {

@@ -14,12 +14,14 @@ use serde::{Deserialize, Serialize};
 use crate::exit::Exit;
 
 mod dvr;
+mod edge;
 mod media;
 mod transcode;
 
 use crate::http::proxies::Network;
 use crate::http::tls::Files;
 pub(crate) use dvr::Dvr;
+pub(crate) use edge::Edge;
 pub(crate) use media::Media;
 pub(crate) use transcode::{Transcode, TranscodeMode};
 
@@ -44,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) node: Node,
     /// Windows for rewinding.
     pub(crate) dvr: Dvr,
+    /// Edges that check viewers' tokens.
+    pub(crate) edge: Edge,
     /// Bounds.
     pub(crate) limits: Limits,
     /// Logging.
@@ -212,6 +216,7 @@ impl Default for Config {
             transcode: Transcode::default(),
             node: Node { name: "node-1".to_owned() },
             dvr: Dvr::default(),
+            edge: Edge::default(),
             limits: Limits { sessions_max: 100, connections_max: 50_000, connections_per_address: 1_000 },
             log: Log { format: LogFormat::Text, filter: "info".to_owned() },
             runtime: Runtime { threads: 0 },
@@ -277,6 +282,7 @@ impl Config {
             return refuse("limits.connections_per_address", "must be at least 1");
         }
         self.check_tls()?;
+        self.edge.check().map_err(|(key, reason)| format!("config: {key}: {reason}"))?;
         dvr::check(&self.dvr).map_err(|(key, reason)| format!("config: {key}: {reason}"))?;
         self.media.ice_servers().map_err(|reason| format!("config: media.ice_servers: {reason}"))?;
         if !(1..=200).contains(&self.database.connections_max) {

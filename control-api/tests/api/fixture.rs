@@ -192,7 +192,7 @@ impl Plane {
     }
 
     pub(crate) async fn report(&self, node: &str, broadcasts: &[BroadcastReport]) -> ReportAnswer {
-        let report = NodeReport { node: node.to_owned(), broadcasts: broadcasts.to_vec() };
+        let report = NodeReport { node: node.to_owned(), broadcasts: broadcasts.to_vec(), playback: None };
         let body = serde_json::to_string(&report).unwrap();
         let answer = self.internal("/internal/v1/reports", body).await;
         assert_eq!(answer.status, 200, "{answer:?}");
