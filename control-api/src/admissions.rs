@@ -99,19 +99,21 @@ macro_rules! of_channel {
 
 async fn find_key(work: &mut PgConnection, key: &StreamKey) -> Result<Option<KeyRow>, sqlx::Error> {
     let sql = of_channel!(
-        "k.id, k.role, k.revoked_at is not null or c.deleted_at is not null as revoked, false as expired",
+        "k.id, k.role, k.revoked_at is not null or coalesce(k.expires_at <= now(), false) or c.deleted_at is not null \
+         as revoked, false as expired",
         "stream_keys k join channels c on c.id = k.channel_id where k.hash = $1"
     );
     let query = sql::query_as(sql).bind(secret::hash(key.expose()));
     query.fetch_optional(work).await
 }
 
-/// A publish token is revoked with the API token it was made by. It begins what viewers see.
+/// A publish token is revoked with the API token or user it was made by. It begins what viewers see.
 async fn find_token(work: &mut PgConnection, token: &StreamKey) -> Result<Option<KeyRow>, sqlx::Error> {
     let sql = of_channel!(
-        "p.id, 'primary' as role, t.revoked_at is not null or c.deleted_at is not null as revoked, \
+        "p.id, 'primary' as role, t.revoked_at is not null or u.deleted_at is not null \
+         or coalesce(u.state = 'suspended', false) or c.deleted_at is not null as revoked, \
          p.expires_at <= now() as expired",
-        "publish_tokens p join api_tokens t on t.id = p.api_token_id \
+        "publish_tokens p left join api_tokens t on t.id = p.api_token_id left join users u on u.id = p.user_id \
          join channels c on c.id = p.channel_id where p.hash = $1"
     );
     let query = sql::query_as(sql).bind(secret::hash(token.expose()));

@@ -9,10 +9,11 @@ use serde::Serialize;
 use sqlx::FromRow;
 
 use crate::ControlApi;
-use crate::api_tokens::Caller;
 use crate::http::extract::invalid;
 use crate::http::page::{self, PageQuery};
 use crate::http::problem::ApiError;
+use crate::permission::Permission;
+use crate::principal::Principal;
 use crate::reports::node_silent_after;
 use crate::sql;
 
@@ -107,8 +108,8 @@ struct BroadcastRow {
 }
 
 impl BroadcastRow {
-    /// A broadcast as `caller` sees it; without one, as everybody does.
-    fn seen_by(self, caller: Option<&Caller>) -> Broadcast {
+    /// A broadcast as everybody sees it, and with its inside.
+    fn shown(self, with_inside: bool) -> Broadcast {
         let credential = Credential::of(self.by_key);
         let came_in = CameIn { protocol: self.protocol, credential, role: self.role, session: self.session };
         let inside = Inside { came_in, end_reason: self.end_reason, degraded: self.degraded };
@@ -119,14 +120,14 @@ impl BroadcastRow {
             started_at: self.started_at,
             ended_at: self.ended_at,
             source_size: size(self.source_width, self.source_height),
-            inside: caller.map(|_| inside),
+            inside: with_inside.then_some(inside),
         }
     }
 }
 
 /// `GET /api/v1/broadcasts?channel=`
 pub(crate) async fn list(
-    caller: Option<Caller>,
+    principal: Option<Principal>,
     State(api): State<ControlApi>,
     query: PageQuery,
 ) -> Result<Json<BroadcastPage>, ApiError> {
@@ -152,7 +153,8 @@ pub(crate) async fn list(
         .bind(limit + 1)
         .fetch_all(&mut *api.begin().await?)
         .await?;
-    let mut broadcasts = rows.into_iter().map(|row| row.seen_by(caller.as_ref())).collect();
+    let with_inside = principal.is_some_and(|principal| principal.may(Permission::ChannelInspect));
+    let mut broadcasts = rows.into_iter().map(|row| row.shown(with_inside)).collect();
     let next = page::cut(&mut broadcasts, limit, |last: &Broadcast| {
         format!("{} {}", last.started_at.timestamp_micros(), last.id)
     });

@@ -19,11 +19,14 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::ControlApi;
-use crate::api_tokens::{Admin, Caller};
+use crate::api_tokens::Admin;
 use crate::broadcasts::{CameIn, Credential, size};
 use crate::http::extract::{ChannelPath, Fields, Patch};
 use crate::http::page::{self, PageQuery};
 use crate::http::problem::ApiError;
+use crate::members;
+use crate::permission::Permission;
+use crate::principal::Principal;
 use crate::reports::node_silent_after;
 use crate::sql;
 use settings::Settings;
@@ -171,6 +174,7 @@ impl From<ChannelRow> for Channel {
 
 #[derive(FromRow)]
 struct PublicRow {
+    id: Uuid,
     name: String,
     title: String,
     profile: String,
@@ -214,7 +218,7 @@ impl From<PublicRow> for PublicChannel {
 macro_rules! public_channels {
     ($tail:literal) => {
         concat!(
-            "select c.name, c.title, c.profile, b.id as live_broadcast, b.started_at as live_started_at, \
+            "select c.id, c.name, c.title, c.profile, b.id as live_broadcast, b.started_at as live_started_at, \
              b.reconnecting, b.source_width, b.source_height, b.protocol, b.session, b.degraded, \
              b.key_id is not null as by_key, coalesce(k.role, 'primary') as role \
              from channels c left join lateral ( \
@@ -252,7 +256,7 @@ pub(crate) async fn list(State(api): State<ControlApi>, query: PageQuery) -> Res
 
 /// `GET /api/v1/channels/{name}`
 pub(crate) async fn show(
-    caller: Option<Caller>,
+    principal: Option<Principal>,
     State(api): State<ControlApi>,
     ChannelPath(name): ChannelPath,
 ) -> Result<Json<PublicChannel>, ApiError> {
@@ -260,9 +264,9 @@ pub(crate) async fn show(
     let query = sql::query_as(public_channels!("c.name = $1")).bind(name.as_str());
     let row: Option<PublicRow> = query.fetch_optional(&mut *work).await?;
     let row = row.ok_or(ApiError::Unknown("channel"))?;
-    let (came_in, degraded) = (row.came_in(), row.degraded);
+    let (id, came_in, degraded) = (row.id, row.came_in(), row.degraded);
     let mut channel = PublicChannel::from(row);
-    if caller.is_some() {
+    if members::may(&mut work, principal.as_ref(), Permission::ChannelInspect, id).await? {
         channel.past = Some(Past { last_end: last_end(&mut work, &name).await? });
         if let Some(live) = &mut channel.live {
             live.came_in = came_in;

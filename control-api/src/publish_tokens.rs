@@ -35,7 +35,7 @@ pub struct NewPublishToken {
 
 /// `POST /api/v1/channels/{name}/publish-tokens`
 pub(crate) async fn create(
-    Admin(caller): Admin,
+    Admin(principal): Admin,
     State(api): State<ControlApi>,
     ChannelPath(name): ChannelPath,
     fields: Option<Fields>,
@@ -45,16 +45,17 @@ pub(crate) async fn create(
     let channel = channel_id(&mut work, &name).await?;
     clean_up(&mut work).await?;
     let token = secret::new_publish_token();
-    let sql = "insert into publish_tokens (id, hash, channel_id, api_token_id, expires_at) \
-               select $1, $2, $3, $4, now() + interval '60 seconds' where (select count(*) \
+    let sql = "insert into publish_tokens (id, hash, channel_id, api_token_id, user_id, expires_at) \
+               select $1, $2, $3, $4, $6, now() + interval '60 seconds' where (select count(*) \
                  from publish_tokens where channel_id = $3 and expires_at > now()) < $5 \
                returning expires_at";
     let expires_at: Option<DateTime<Utc>> = sql::query_scalar(sql)
         .bind(Uuid::now_v7())
         .bind(secret::hash(token.expose()))
         .bind(channel)
-        .bind(caller.id)
+        .bind(principal.token)
         .bind(VALID_MAX)
+        .bind(principal.user())
         .fetch_optional(&mut *work)
         .await?;
     work.commit().await?;

@@ -214,8 +214,9 @@ async fn revoked_sessions(work: &mut PgConnection, node: &str) -> Result<Vec<Str
     let sql = "select b.session from broadcasts b join channels c on c.id = b.channel_id \
                  left join stream_keys k on k.id = b.key_id \
                  left join publish_tokens p on p.id = b.publish_token_id \
-                 left join api_tokens t on t.id = p.api_token_id \
+                 left join api_tokens t on t.id = p.api_token_id left join users u on u.id = p.user_id \
                where b.node = $1 and b.state = 'live' and (c.deleted_at is not null \
-                 or k.revoked_at is not null or t.revoked_at is not null) order by b.id";
+                 or k.revoked_at is not null or k.expires_at <= now() or t.revoked_at is not null \
+                 or u.deleted_at is not null or u.state = 'suspended') order by b.id";
     sql::query_scalar(sql).bind(node).fetch_all(work).await
 }

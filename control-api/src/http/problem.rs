@@ -33,6 +33,9 @@ pub(crate) enum ApiError {
     /// A valid token that may not do this.
     #[error("the API token may not do this")]
     RoleInsufficient,
+    /// A user whom an admin has shut out.
+    #[error("this account is suspended")]
+    UserSuspended,
     /// The thing does not exist.
     #[error("there is no such {0}")]
     Unknown(&'static str),
@@ -116,7 +119,7 @@ impl ApiError {
             Self::TokenMissing | Self::TokenUnknown | Self::SessionExpired | Self::KeyRefused { .. } => {
                 StatusCode::UNAUTHORIZED
             }
-            Self::RoleInsufficient | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::RoleInsufficient | Self::UserSuspended | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::AttemptsTooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
@@ -135,6 +138,7 @@ impl ApiError {
             Self::CrossSite => "cross_site".into(),
             Self::AttemptsTooMany { .. } => "attempts_too_many".into(),
             Self::RoleInsufficient => "role_insufficient".into(),
+            Self::UserSuspended => "user_suspended".into(),
             Self::Unknown(what) => format!("{what}_unknown"),
             Self::KeyRefused { code, .. } | Self::Conflict { code, .. } | Self::Body { code, .. } => (*code).into(),
             Self::Invalid { field, .. } => format!("{field}_invalid"),

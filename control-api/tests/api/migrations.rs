@@ -114,3 +114,65 @@ async fn the_database_refuses_settings_that_the_api_would_not_take() {
         assert_eq!(code, "23514", "{change}: {refused}");
     }
 }
+
+const LATER: [&str; 3] = [
+    include_str!("../../../schema/migrations/0004_dvr.sql"),
+    include_str!("../../../schema/migrations/0005_passthrough.sql"),
+    include_str!("../../../schema/migrations/0006_degraded.sql"),
+];
+const SEVENTH: &str = include_str!("../../../schema/migrations/0007_users_roles_audit.sql");
+
+#[tokio::test]
+async fn the_seventh_migration_keeps_what_is_there_and_serves_the_sixth_program_too() {
+    let database = empty_database().await;
+    for script in [FIRST, FIRST_DATA, SECOND, THIRD].into_iter().chain(LATER) {
+        sqlx::raw_sql(script).execute(database.pool()).await.unwrap();
+    }
+    // What the sixth program writes, which knows no users.
+    let before = "insert into api_tokens (id, hash, name, role) values (gen_random_uuid(), sha256('a'), 'a', 'admin')";
+    sqlx::query(before).execute(database.pool()).await.unwrap();
+    for _ in 0..2 {
+        sqlx::raw_sql(SEVENTH).execute(database.pool()).await.unwrap();
+    }
+    let more = "insert into api_tokens (id, hash, name) values (gen_random_uuid(), sha256('b'), 'b'); \
+        insert into web_sessions (id, hash, api_token_id, expires_at) select id, hash, id, now() from api_tokens; \
+        insert into publish_tokens (id, hash, channel_id, api_token_id, expires_at) \
+          select t.id, t.hash, c.id, t.id, now() from api_tokens t, channels c; \
+        update channels set title = 'New', updated_at = now()";
+    sqlx::raw_sql(more).execute(database.pool()).await.unwrap();
+    let sql = "select count(*) from api_tokens where role = 'admin' and user_id is null and scopes is null";
+    let kept: i64 = sqlx::query_scalar(sql).fetch_one(database.pool()).await.unwrap();
+    assert_eq!(kept, 2);
+}
+
+#[tokio::test]
+async fn the_audit_only_grows_and_no_program_takes_a_narrowed_token_for_an_admin() {
+    let database = empty_database().await;
+    database.migrate().await.unwrap();
+    let user = "insert into users (id, name, display_name) values ('00000000-0000-7000-8000-00000000000a', 'ann', 'Ann'); \
+        insert into audit (actor_kind, actor, action, object_kind, object_id) values ('system', 'test', 'a', 'b', 'c')";
+    sqlx::raw_sql(user).execute(database.pool()).await.unwrap();
+    for (change, code) in [
+        ("update audit set action = 'x'", "23001"),
+        ("delete from audit", "23001"),
+        ("truncate audit", "23001"),
+        ("update users set role = 'read'", "23514"),
+        ("update users set state = 'gone'", "23514"),
+        ("update users set name = 'Ann'", "23514"),
+        ("update users set email = 'Ann@example.com'", "23514"),
+        ("insert into api_tokens (id, hash, name, user_id) select id, sha256('a'), 'a', id from users", "23514"),
+        (
+            "insert into api_tokens (id, hash, name, scopes) values (gen_random_uuid(), sha256('a'), 'a', '{key.read}')",
+            "23514",
+        ),
+        (
+            "insert into api_tokens (id, hash, name, role, scopes) values (gen_random_uuid(), sha256('a'), 'a', 'read', '{}')",
+            "23514",
+        ),
+        ("insert into web_sessions (id, hash, expires_at) values (gen_random_uuid(), sha256('a'), now())", "23514"),
+    ] {
+        let refused = sqlx::raw_sql(change).execute(database.pool()).await.unwrap_err();
+        let found = refused.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+        assert_eq!(found, code, "{change}: {refused}");
+    }
+}
