@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use schema::StreamKey;
-use schema::api::{Access, AdmitRequest, PublishGrant, Slate};
+use schema::api::{AdmitRequest, PublishGrant, Slate};
 use schema::ladder::Ladder;
 use sqlx::types::Json as Jsonb;
 use sqlx::{FromRow, PgConnection};
@@ -37,6 +37,7 @@ struct KeyRow {
     slate: Option<Vec<u8>>,
     slate_type: Option<String>,
     dvr_s: i32,
+    access: String,
 }
 
 /// `POST /internal/v1/admissions`
@@ -91,7 +92,7 @@ macro_rules! of_channel {
             "select ",
             $of_key,
             ", c.name as channel, c.title, c.ladder, c.profile, c.frame_rate, c.last_width, c.last_height, \
-             c.grace_s, c.second_publisher, c.passthrough, c.slate, c.slate_type, c.dvr_s from ",
+             c.grace_s, c.second_publisher, c.passthrough, c.slate, c.slate_type, c.dvr_s, c.access from ",
             $from
         )
     };
@@ -148,6 +149,6 @@ fn grant(row: KeyRow) -> Result<PublishGrant, ApiError> {
         role: word(&row.role),
         slate: slate.map(|(content_type, data)| Slate { content_type, data: data.into() }),
         dvr_s: u32::try_from(row.dvr_s).unwrap_or(0),
-        access: Access::Public,
+        access: word(&row.access),
     })
 }

@@ -142,7 +142,8 @@ pub(crate) async fn list(
         node_silent_after!(),
         " then 'lost' when b.state = 'live' and b.reconnecting then 'reconnecting' else b.state end as state \
                from broadcasts b join channels c on c.id = b.channel_id left join stream_keys k on k.id = b.key_id \
-               where c.deleted_at is null and ($1::text is null or c.name = $1) \
+               where c.deleted_at is null \
+                 and (c.name = $1 or ($1::text is null and c.access <> 'unlisted')) \
                  and ($2::timestamptz is null or (b.started_at, b.id) < ($2, $3::text)) \
                order by b.started_at desc, b.id desc limit $4"
     );

@@ -19,6 +19,7 @@ pub mod internal;
 mod members;
 pub mod metrics;
 pub mod permission;
+pub mod playback;
 pub mod postgres;
 mod principal;
 pub mod publish_tokens;
@@ -36,9 +37,11 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 use prometheus::Registry;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use attempts::Attempts;
 use metrics::ControlMetrics;
+use playback::Playback;
 
 pub use database::{ConnectError, Database, DatabaseConfig, Route, SchemaError};
 pub use first_run::{FirstRun, FirstRunError, FirstRunNames, first_run};
@@ -57,6 +60,7 @@ struct Inner {
     pool: PgPool,
     metrics: ControlMetrics,
     attempts: Attempts,
+    playback: Playback,
 }
 
 impl ControlApi {
@@ -66,7 +70,8 @@ impl ControlApi {
     /// If metrics of these names are registered there already.
     pub fn new(pool: PgPool, registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = ControlMetrics::register(registry, &pool)?;
-        let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default() });
+        let playback = Playback::new(registry)?;
+        let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default(), playback });
         Ok(Self { inner })
     }
 
@@ -83,6 +88,16 @@ impl ControlApi {
     pub(crate) fn attempts(&self) -> &Attempts {
         &self.inner.attempts
     }
+
+    /// Who watches.
+    pub(crate) fn playback(&self) -> &Playback {
+        &self.inner.playback
+    }
+
+    /// Writes viewer sessions to the database, in batches, until `cancel`.
+    pub async fn write_viewers(self, cancel: CancellationToken) {
+        playback::run_writer(self, cancel).await;
+    }
 }
 
 /// The public API. All its paths begin with `/api/v1`; every other path is answered 404.
@@ -96,6 +111,7 @@ pub fn public_router(state: ControlApi) -> Router {
         .route("/api/v1/channels/{name}/publish-tokens", post(publish_tokens::create))
         .route("/api/v1/broadcasts", get(broadcasts::list))
         .route("/api/v1/session", get(web_sessions::show).post(web_sessions::create).delete(web_sessions::remove))
+        .merge(playback::routes())
         .fallback(http::problem::not_found)
         .method_not_allowed_fallback(http::problem::method_not_allowed)
         .layer(from_fn_with_state(state.clone(), http::guard::public))

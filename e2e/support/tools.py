@@ -3,6 +3,7 @@
 import os
 import shutil
 from functools import cache
+from pathlib import Path
 
 import imageio_ffmpeg
 
@@ -35,6 +36,15 @@ def node_package(name):
 
 def nginx():
     return need("nginx", ROOT / ".local/nginx/usr/sbin/nginx", "/usr/sbin/nginx")
+
+
+def nginx_scripts():
+    """nginx's script module."""
+    name = "usr/lib/nginx/modules/ngx_http_js_module.so"
+    for place in (ROOT / ".local/nginx" / name, Path("/") / name):
+        if place.is_file():
+            return place
+    raise Missing("nginx's script module is not installed; run scripts/setup --tests")
 
 
 def chromium():

@@ -42,6 +42,9 @@ pub(crate) enum ApiError {
     /// A stream key that was refused at admission.
     #[error("{title}")]
     KeyRefused { code: &'static str, title: &'static str },
+    /// Understood, and not granted.
+    #[error("{title}")]
+    Refused { status: StatusCode, code: &'static str, title: &'static str },
     /// Understood, but in the way of what is there already.
     #[error("{title}")]
     Conflict { code: &'static str, title: &'static str },
@@ -123,7 +126,7 @@ impl ApiError {
             Self::AttemptsTooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
-            Self::Body { status, .. } => *status,
+            Self::Body { status, .. } | Self::Refused { status, .. } => *status,
             Self::Invalid { .. } | Self::UnknownField(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -140,7 +143,10 @@ impl ApiError {
             Self::RoleInsufficient => "role_insufficient".into(),
             Self::UserSuspended => "user_suspended".into(),
             Self::Unknown(what) => format!("{what}_unknown"),
-            Self::KeyRefused { code, .. } | Self::Conflict { code, .. } | Self::Body { code, .. } => (*code).into(),
+            Self::KeyRefused { code, .. }
+            | Self::Conflict { code, .. }
+            | Self::Body { code, .. }
+            | Self::Refused { code, .. } => (*code).into(),
             Self::Invalid { field, .. } => format!("{field}_invalid"),
             Self::UnknownField(_) => "field_unknown".into(),
             Self::DatabaseUnavailable => "database_unavailable".into(),

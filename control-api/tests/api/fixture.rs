@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -94,6 +95,7 @@ pub(crate) struct Plane {
     registry: Registry,
     public: Router,
     internal: Router,
+    api: ControlApi,
 }
 
 /// An answer with a JSON body, or none.
@@ -120,8 +122,29 @@ impl Plane {
             key: made.stream_key,
             registry,
             public: control_api::public_router(api.clone()),
-            internal: control_api::internal_router(api),
+            internal: control_api::internal_router(api.clone()),
+            api,
         }
+    }
+
+    /// The same after a restart: what was in memory alone is gone.
+    pub(crate) fn restarted(self) -> Self {
+        let registry = Registry::new();
+        let api = ControlApi::new(self.database.pool().clone(), &registry).unwrap();
+        Self {
+            registry,
+            public: control_api::public_router(api.clone()),
+            internal: control_api::internal_router(api.clone()),
+            api,
+            ..self
+        }
+    }
+
+    /// Writes viewer sessions to the database now.
+    pub(crate) async fn write_viewers(&self) {
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        self.api.clone().write_viewers(cancel).await;
     }
 
     pub(crate) fn pool(&self) -> &PgPool {

@@ -10,6 +10,7 @@ mod fixture;
 mod http;
 mod internal;
 mod migrations;
+mod playback;
 mod publish_tokens;
 mod secrets;
 mod slates;

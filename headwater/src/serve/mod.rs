@@ -125,6 +125,7 @@ async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate
     let mut parts = vec![Part::start("broadcasts", &fallen, |cancel| node.run(arrivals, cancel))];
     parts.extend(http.start(public, hangup, &fallen).map_err(Exit::software)?);
     parts.push(Part::start("reporter", &fallen, reporter));
+    parts.push(Part::start("viewer sessions", &fallen, |cancel| api.clone().write_viewers(cancel)));
     parts.push(Part::start("control", &fallen, |cancel| serve_control(internal, api, cancel)));
     ops.readiness.set(true);
     announce(config, &addresses);
