@@ -208,7 +208,11 @@ async fn begin(
     let claims = Claims { channel: name.clone(), viewer: viewer.clone(), expires_s: token_until_s };
     let token = keys.sign(&claims).ok_or(ApiError::DatabaseUnavailable)?;
     let life_s = player.life_s();
-    let watching = Watching::new(name.clone(), id, user, token_until_s, life_s, until_s, Instant::now());
+    let mut watching = Watching::new(name.clone(), id, user, token_until_s, life_s, until_s, Instant::now());
+    watching.api_token = principal.and_then(|principal| match principal.who {
+        Who::Token(id) => Some(id),
+        Who::User(_) => None,
+    });
     if !api.playback().viewers.add(viewer.clone(), watching) {
         return Err(ApiError::Refused {
             status: StatusCode::SERVICE_UNAVAILABLE,
@@ -394,8 +398,11 @@ async fn still_right(api: &ControlApi, watching: &Watching) -> Result<Right, Api
         return Ok(Right::Good { until_s: None });
     }
     let Some(user) = watching.user else {
-        // An API token of nobody, whose holder may see everything: for one token's life.
-        return Ok(Right::None);
+        // Who came by an API token of nobody keeps channels; a session that was taken up again does not tell of it.
+        let sql = "select exists (select from api_tokens where id = $1 and revoked_at is null \
+                     and coalesce(expires_at > now(), true))";
+        let is_good: bool = sql::query_scalar(sql).bind(watching.api_token).fetch_one(&mut *work).await?;
+        return Ok(if is_good { Right::Good { until_s: None } } else { Right::None });
     };
     let role: Option<String> =
         sql::query_scalar("select role from users where id = $1 and state = 'active' and deleted_at is null")

@@ -69,6 +69,8 @@ pub(super) struct Watching {
     pub(super) channel_id: Uuid,
     /// `None` for who did not sign in.
     pub(super) user: Option<Uuid>,
+    /// The API token of nobody by which they came, if by one.
+    pub(super) api_token: Option<Uuid>,
     /// Until when its last token is good, in seconds since 1970.
     pub(super) token_until_s: u64,
     /// How long its tokens last, in seconds.
@@ -91,8 +93,19 @@ impl Watching {
         right_until_s: Option<u64>,
         now: Instant,
     ) -> Self {
-        let (end, written) = (None, None);
-        Self { channel, channel_id, user, token_until_s, life_s, right_until_s, end, seen: now, written, changed: true }
+        Self {
+            channel,
+            channel_id,
+            user,
+            api_token: None,
+            token_until_s,
+            life_s,
+            right_until_s,
+            end: None,
+            seen: now,
+            written: None,
+            changed: true,
+        }
     }
 }
 

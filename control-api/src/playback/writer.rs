@@ -99,5 +99,8 @@ async fn write(api: &ControlApi, changes: &[Written]) -> Result<(), sqlx::Error>
                  select id from viewer_sessions where ended_at is null and last_seen_at < now() - interval '10 minutes' \
                  order by last_seen_at limit 1000 for update skip locked)";
     sql::query(sql).execute(&mut *work).await?;
+    let sql = "delete from viewer_sessions where id in (select id from viewer_sessions \
+                 where last_seen_at < now() - interval '90 days' order by last_seen_at limit 1000 for update skip locked)";
+    sql::query(sql).execute(&mut *work).await?;
     work.commit().await
 }

@@ -256,3 +256,33 @@ async fn the_newest_key_signs_once_it_is_a_minute_old_and_old_ones_check_for_day
     let plane = plane.restarted();
     assert_eq!(rules(&plane).await.keys, [both[1].clone()]);
 }
+
+/// Lets a session's token be half over: as if it had been made for so short a right.
+async fn until_due(plane: &Plane, user: &User, s: i64) {
+    let until = chrono::Utc::now() + chrono::TimeDelta::seconds(s);
+    assert_eq!(grant(plane, user, json!({ "until": until })).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_for_whoever_may_still_watch() {
+    let plane = Plane::start().await;
+    members_only(&plane).await;
+    let (ann, bob) = (user(&plane, "ann").await, user(&plane, "bob").await);
+    // A right that ends within half of a token's life makes the next heartbeat ask anew.
+    until_due(&plane, &ann, 200).await;
+    until_due(&plane, &bob, 200).await;
+    let (of_ann, of_bob) = (play(&plane, Some(&ann.token)).await, play(&plane, Some(&bob.token)).await);
+    assert_eq!(grant(&plane, &ann, Value::Null).await.body["until"], Value::Null);
+    let beaten = beat(&plane, id_of(&of_ann), json!({})).await.body;
+    assert_eq!(beaten["state"], "watching");
+    let keys = PlaybackKeys::new(rules(&plane).await.keys);
+    let claims = keys.read(beaten["token"].as_str().unwrap()).unwrap();
+    assert_eq!(claims.viewer.as_str(), id_of(&of_ann));
+    assert!(claims.expires_s > now_s() + 590, "{claims:?}");
+    assert_eq!(beat(&plane, id_of(&of_ann), json!({})).await.body, json!({ "state": "watching" }));
+    // Whose right is over by itself is told so, and stays out.
+    sqlx::query("delete from channel_viewers where user_id = $1").bind(bob.id).execute(plane.pool()).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(beat(&plane, id_of(&of_bob), json!({})).await.body, json!({ "state": "not_allowed" }));
+    }
+}
