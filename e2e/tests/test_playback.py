@@ -126,7 +126,7 @@ def test_a_stranger_gets_nothing_by_any_url_and_a_member_everything(live):
         public = url.replace(given["base"], "")
         assert code_of(public) == (403, "members_only"), public
         assert code_of(public.replace("/live/", "/private/live/")) == (403, "edge_only")
-        assert code_of(url[:-1].replace(given["token"], given["token"] + "A")) == (403, "token_invalid")
+        assert code_of(url.replace(given["token"], given["token"] + "A")) == (403, "token_invalid")
         assert code_of(url.replace(channel.name, "demo", 1)) == (403, "token_other_channel")
         # The very bytes are an edge's too, and may be kept by it.
         if web.get(url).status == 200 and "m4s" in url:
@@ -160,7 +160,7 @@ def test_fifty_members_behind_the_edge_cost_the_node_one_request_for_each_object
             answers = list(pool.map(web.get, others))
         assert {answer.status for answer in answers} == {200}
         assert len({answer.body for answer in answers}) == len(segments)
-        assert server.metric("headwater_origin_requests_total", route="object") - before <= len(segments)
+        assert server.metric("headwater_origin_requests_total", route="object") - before == len(segments)
         # Strangers find no way around it, however they spell the path.
         for url in segments:
             public = url.replace(members[0]["base"], "")

@@ -2,6 +2,8 @@
 -- sign playback tokens. It only adds, so a program that knows the migrations before alone runs on beside it. Harmless when
 -- repeated.
 
+set local lock_timeout = '5s';
+
 alter table channels add column if not exists access text not null default 'public'
     check (access in ('public', 'unlisted', 'members'));
 
