@@ -5,6 +5,7 @@
  */
 
 import { fetchChannel, isTakenOver } from '@/api/channels';
+import { HttpError } from '@/api/http';
 import { fetchState } from '@/api/live';
 
 import { Broadcaster } from './broadcaster';
