@@ -84,6 +84,7 @@ pub(super) struct Watching {
 }
 
 impl Watching {
+    #[expect(clippy::too_many_arguments, reason = "a row's columns, each once")]
     pub(super) fn new(
         channel: ChannelName,
         channel_id: Uuid,
