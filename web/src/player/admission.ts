@@ -30,6 +30,7 @@ export function rightOf(error: unknown): 'needed' | KeptOut | null {
       return 'notMember';
     case 'viewer_put_out':
       return 'putOut';
+    case null:
     default:
       return null;
   }

@@ -20,7 +20,7 @@ export function tokenLoader(current: (url: string) => string): typeof Hls.Defaul
       context.url = current(context.url);
       super.load(context, config, callbacks);
     }
-  } as typeof Hls.DefaultConfig.loader;
+  };
 }
 
 /** `multivariant` stands for the first load of the multivariant playlist; `level` hears each level's before hls.js does. */
