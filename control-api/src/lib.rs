@@ -23,6 +23,7 @@ pub mod me;
 pub mod members;
 pub mod metrics;
 pub mod permission;
+pub mod playback;
 pub mod postgres;
 mod principal;
 pub mod publish_tokens;
@@ -42,10 +43,12 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::post;
 use prometheus::Registry;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use attempts::Attempts;
 use auth::Auth;
 use metrics::ControlMetrics;
+use playback::Playback;
 
 pub use admission_hook::{AdmissionHook, HookConfig, HookError, OnFailure, Secret as HookSecret, SecretError};
 pub use database::{ConnectError, Database, DatabaseConfig, Route, SchemaError};
@@ -68,6 +71,7 @@ struct Inner {
     metrics: ControlMetrics,
     attempts: Attempts,
     auth: Auth,
+    playback: Playback,
 }
 
 impl ControlApi {
@@ -86,7 +90,8 @@ impl ControlApi {
     /// If metrics of these names are registered there already.
     pub fn with_auth(pool: PgPool, registry: &Registry, auth: Auth) -> Result<Self, prometheus::Error> {
         let metrics = ControlMetrics::register(registry, &pool)?;
-        let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default(), auth });
+        let playback = Playback::new(registry)?;
+        let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default(), auth, playback });
         Ok(Self { inner, admission_hook: None })
     }
 
@@ -119,6 +124,16 @@ impl ControlApi {
     /// Failed sign-ins.
     pub(crate) fn attempts(&self) -> &Attempts {
         &self.inner.attempts
+    }
+
+    /// Who watches.
+    pub(crate) fn playback(&self) -> &Playback {
+        &self.inner.playback
+    }
+
+    /// Writes viewer sessions to the database, in batches, until `cancel`.
+    pub async fn write_viewers(self, cancel: CancellationToken) {
+        playback::run_writer(self, cancel).await;
     }
 }
 
