@@ -1,7 +1,7 @@
 //! So many publishers at once, each of which sends the same clip to a channel of its own.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -22,6 +22,23 @@ pub const CLIP_S: u32 = 20;
 const STAGGER: Duration = Duration::from_micros(3_700);
 /// From the word to the first packet.
 const LEAD: Duration = Duration::from_millis(500);
+
+/// How streams are measured.
+#[derive(Debug, clap::Args)]
+pub struct Plan {
+    /// How many stretches are measured of each number of streams.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+    /// The length of a stretch in seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub seconds: u32,
+    /// How long streams run before they are measured, in seconds: until their windows no longer grow.
+    #[arg(long, default_value_t = 75)]
+    pub settle: u32,
+    /// Where clips are kept for the next time.
+    #[arg(long, default_value = "target/bench-ingest")]
+    pub folder: PathBuf,
+}
 
 /// 720 lines, 30 pictures a second, H.264 Baseline with a keyframe every two seconds, and Opus: made once, kept in `folder`.
 ///

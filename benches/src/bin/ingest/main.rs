@@ -4,7 +4,6 @@
 //! process; the transcode workers, one process each, stand apart. JSON goes to standard output, a
 //! table to standard error.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -32,18 +31,8 @@ struct Arguments {
     /// How many publishers at once, one number after the other.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10])]
     publishers: Vec<u32>,
-    /// How many stretches are measured of each number.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
-    /// The length of a stretch in seconds.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    seconds: u32,
-    /// How long a broadcast runs before it is measured, in seconds: until its window no longer grows.
-    #[arg(long, default_value_t = 75)]
-    settle: u32,
-    /// Where the clip is kept for the next time.
-    #[arg(long, default_value = "target/bench-ingest")]
-    folder: PathBuf,
+    #[command(flatten)]
+    plan: streams::Plan,
 }
 
 /// One stretch.
@@ -95,11 +84,11 @@ fn main() -> Result<()> {
 }
 
 async fn measure(arguments: &Arguments) -> Result<Details> {
-    let clip = streams::clip(streams::source(&arguments.folder)?);
+    let clip = streams::clip(streams::source(&arguments.plan.folder)?);
     let node = Node::start(&arguments.common.binary)?;
     let without = node.process();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let stretch = Duration::from_secs(arguments.seconds.into());
+    let stretch = Duration::from_secs(arguments.plan.seconds.into());
     let cpu_before = without.cpu_s()?;
     tokio::time::sleep(stretch).await;
     let cpu_without = (without.cpu_s()? - cpu_before) / stretch.as_secs_f64();
@@ -151,10 +140,10 @@ impl Bench {
         for channel in channels {
             self.node.renditions(channel).await?;
         }
-        tokio::time::sleep(Duration::from_secs(arguments.settle.into())).await;
-        let length = Duration::from_secs(arguments.seconds.into());
+        tokio::time::sleep(Duration::from_secs(arguments.plan.settle.into())).await;
+        let length = Duration::from_secs(arguments.plan.seconds.into());
         let mut runs = Vec::new();
-        for _ in 0..arguments.runs {
+        for _ in 0..arguments.plan.runs {
             runs.push(self.run(number, length).await?);
         }
         let grown = self.node.process().memory_bytes()?.saturating_sub(self.memory_without);

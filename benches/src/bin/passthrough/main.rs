@@ -5,7 +5,7 @@
 
 mod peer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -44,18 +44,8 @@ struct Arguments {
     /// How many streams at once, one number after the other.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 50])]
     streams: Vec<u16>,
-    /// How many stretches are measured of each number and side.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
-    /// The length of a stretch in seconds.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    seconds: u32,
-    /// How long streams run before they are measured, in seconds: until a window no longer grows.
-    #[arg(long, default_value_t = 75)]
-    settle: u32,
-    /// Where clips are kept for the next time.
-    #[arg(long, default_value = "target/bench-ingest")]
-    folder: PathBuf,
+    #[command(flatten)]
+    plan: streams::Plan,
 }
 
 /// One side at one number.
@@ -87,8 +77,8 @@ fn main() -> Result<()> {
 }
 
 async fn measure(arguments: &Arguments) -> Result<Vec<Outcome>> {
-    let source = streams::source(&arguments.folder)?;
-    let file = peer::clip(&arguments.folder, &source)?;
+    let source = streams::source(&arguments.plan.folder)?;
+    let file = peer::clip(&arguments.plan.folder, &source)?;
     let clip = streams::clip(source);
     let mut outcomes = Vec::new();
     for &streams in &arguments.streams {
@@ -104,7 +94,7 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Outcome>> {
 async fn peers(streams: u16, clip: &Path, arguments: &Arguments) -> Result<Side> {
     let folder = tempfile::tempdir()?;
     let mut peers = peer::start(folder.path(), clip, streams)?;
-    tokio::time::sleep(Duration::from_secs(arguments.settle.into())).await;
+    tokio::time::sleep(Duration::from_secs(arguments.plan.settle.into())).await;
     let receivers: Vec<Process> = peers.iter().map(Peer::receiver).collect();
     let side = side(&receivers, &Process::own().family()?.into_keys().collect::<Vec<_>>(), 0, streams, arguments).await;
     peers.iter_mut().try_for_each(Peer::check)?;
@@ -140,7 +130,7 @@ async fn until_passed(node: &Node, streams: u16) -> Result<()> {
 
 /// Measures while all are passed through.
 async fn all_passed(node: &Node, streams: u16, without: u64, arguments: &Arguments) -> Result<Side> {
-    tokio::time::sleep(Duration::from_secs(arguments.settle.into())).await;
+    tokio::time::sleep(Duration::from_secs(arguments.plan.settle.into())).await;
     until_passed(node, streams).await?;
     let turns = node.metric(TURNS).await?;
     let work: Vec<Process> = std::iter::once(node.process()).chain(node.workers()?).collect();
@@ -152,9 +142,9 @@ async fn all_passed(node: &Node, streams: u16, without: u64, arguments: &Argumen
 /// What `work` takes for each stream; `family` is all that belongs to the bench, `without` the memory without streams.
 async fn side(work: &[Process], family: &[Process], without: u64, streams: u16, arguments: &Arguments) -> Result<Side> {
     let mut side = Side { percent: Vec::new(), memory_mib: 0.0, idle: Vec::new(), others: Vec::new(), turns: 0.0 };
-    for _ in 0..arguments.runs {
+    for _ in 0..arguments.plan.runs {
         let (stretch, before) = (Stretch::begin()?, [cpu_s_of(work)?, cpu_s_of(family)?]);
-        tokio::time::sleep(Duration::from_secs(arguments.seconds.into())).await;
+        tokio::time::sleep(Duration::from_secs(arguments.plan.seconds.into())).await;
         let (busy, after) = (stretch.end()?, [cpu_s_of(work)?, cpu_s_of(family)?]);
         side.percent.push(100.0 * (after[0] - before[0]) / busy.wall_s / f64::from(streams));
         side.idle.push(busy.idle);
