@@ -67,8 +67,13 @@ describe('where playback starts', () => {
     expect(startOf(playlist(segment.map(() => part(true)), '1.000'))?.behindEdge).toBeCloseTo(4 * 0.33333 - 0.02, 5);
   });
 
-  it('is the player library\'s choice where parts do not reach so far, or there are none', () => {
-    expect(startOf(playlist([part(true), part(), part()]))).toBeNull();
+  it('at the first picture of a broadcast that is younger than the hold-back', () => {
+    expect(startOf(playlist([part(true), part(), part()]))?.behindEdge).toBeCloseTo(3 * 0.33333 - 0.02, 5);
+    expect(startOf(playlist([part(true), part(true)]))?.behindEdge).toBeCloseTo(2 * 0.33333 - 0.02, 5);
+  });
+
+  it('is the player library\'s choice where there is no such part', () => {
+    expect(startOf(playlist([part(), part(), part()]))).toBeNull();
     expect(startOf(playlist([part(), part(), part(), part(), part()]))).toBeNull();
     expect(startOf('#EXTM3U\n#EXTINF:6.00000,\nseg-1-1.m4s')).toBeNull();
     expect(startOf('')).toBeNull();

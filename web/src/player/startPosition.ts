@@ -16,17 +16,18 @@ const DURATION = /(?:^|,)DURATION=([\d.]+)/;
 const INDEPENDENT = /(?:^|,)INDEPENDENT=YES/;
 
 /**
- * At the newest independent part that begins at the hold-back or before it (rfc8216bis 4.4.4.9); null where parts do not
- * reach so far back.
+ * At the newest independent part that begins at the hold-back or before it (rfc8216bis 4.4.4.9); at the first part of a
+ * broadcast that is not as old as that, where hls.js would leave out what it could have in hand; else null.
  */
 export function startOf(playlist: string): StartPosition | null {
   const holdBack = Number(HOLD_BACK.exec(playlist)?.[1]);
   if (!(holdBack > 0)) return null;
   let behindEdge = 0;
   const parts = playlist.split('\n').flatMap((line) => PART.exec(line.trim())?.[1] ?? []);
-  for (const part of parts.reverse()) {
+  for (const [index, part] of parts.reverse().entries()) {
     behindEdge += Number(DURATION.exec(part)?.[1]);
-    if (behindEdge >= holdBack && INDEPENDENT.test(part)) return { behindEdge: behindEdge - WITHIN_SECONDS, holdBack };
+    const isOldest = index + 1 === parts.length;
+    if ((behindEdge >= holdBack || isOldest) && INDEPENDENT.test(part)) return { behindEdge: behindEdge - WITHIN_SECONDS, holdBack };
   }
   return null;
 }
