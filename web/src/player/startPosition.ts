@@ -42,3 +42,15 @@ export function untilFirstSegment(url: string, playlist: string): string | null 
   if (!hasPartsAlone || !playlist.includes('CAN-BLOCK-RELOAD=YES') || url.includes('?')) return null;
   return `${url}?_HLS_msn=${msn}`;
 }
+
+/** Browsers count a picture in whole microseconds, rounded down: what they have ends so much before the segment at most. */
+const ROUNDING_SECONDS = 0.00002;
+
+/**
+ * The same media playlist with segments that end where a browser says that they do, if it has parts. To hls.js 1.7.4 a segment
+ * whose buffer ends a microsecond early is unfinished: it loads its last part again and again, until playback stalls.
+ */
+export function withRoundedEnds(playlist: string): string {
+  if (!playlist.includes('#EXT-X-PART:')) return playlist;
+  return playlist.replace(/^#EXTINF:([\d.]+)/gm, (_line, seconds: string) => `#EXTINF:${(Number(seconds) - ROUNDING_SECONDS).toFixed(5)}`);
+}
