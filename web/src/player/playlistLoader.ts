@@ -33,7 +33,7 @@ export function playlistLoader(multivariant: string | null, level: (text: string
           // How old a playlist is, and so where live is, hls.js counts from its first byte.
           if (data !== text) stats.loading.first = stats.loading.end = performance.now();
           if (kind === 'level') level(data);
-          callbacks.onSuccess({ ...response, data: kind === 'level' ? withRoundedEnds(data) : data }, stats, of, details);
+          callbacks.onSuccess({ ...response, data: withRoundedEnds(data) }, stats, of, details);
         });
       };
       super.load(context, config, kind === 'manifest' ? callbacks : { ...callbacks, onSuccess });

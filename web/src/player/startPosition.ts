@@ -27,7 +27,10 @@ export function startOf(playlist: string): StartPosition | null {
   for (const [index, part] of parts.reverse().entries()) {
     behindEdge += Number(DURATION.exec(part)?.[1]);
     const isOldest = index + 1 === parts.length;
-    if ((behindEdge >= holdBack || isOldest) && INDEPENDENT.test(part)) return { behindEdge: behindEdge - WITHIN_SECONDS, holdBack };
+    if (!INDEPENDENT.test(part)) continue;
+    // No further in than the beginning: from there nothing need be sought.
+    if (isOldest) return { behindEdge: behindEdge + WITHIN_SECONDS, holdBack };
+    if (behindEdge >= holdBack) return { behindEdge: behindEdge - WITHIN_SECONDS, holdBack };
   }
   return null;
 }
