@@ -28,11 +28,17 @@ export function startOf(playlist: string): StartPosition | null {
     behindEdge += Number(DURATION.exec(part)?.[1]);
     const isOldest = index + 1 === parts.length;
     if (!INDEPENDENT.test(part)) continue;
-    // No further in than the beginning: from there nothing need be sought.
-    if (isOldest) return { behindEdge: behindEdge + WITHIN_SECONDS, holdBack };
-    if (behindEdge >= holdBack) return { behindEdge: behindEdge - WITHIN_SECONDS, holdBack };
+    // Of a whole broadcast no further in than the beginning: from there nothing need be sought.
+    if (isOldest && isWhole(playlist)) return { behindEdge: behindEdge + WITHIN_SECONDS, holdBack };
+    if (isOldest || behindEdge >= holdBack) return { behindEdge: behindEdge - WITHIN_SECONDS, holdBack };
   }
   return null;
+}
+
+/** Whether no segment stands before the first part. */
+function isWhole(playlist: string): boolean {
+  const segment = playlist.indexOf('#EXTINF:');
+  return segment < 0 || playlist.indexOf('#EXT-X-PART:') < segment;
 }
 
 /**
