@@ -12,4 +12,5 @@ pub mod playlist;
 pub mod process;
 pub mod publisher;
 pub mod source;
+pub mod streams;
 pub mod summary;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -20,6 +21,11 @@ use crate::process::Process;
 
 /// How many lines of a node's log tell why it did not start.
 const LOG_LINES: usize = 20;
+
+/// A child that was told to end has done so within this, else it is killed: longer than a node may take.
+const END_LIMIT: Duration = Duration::from_secs(30);
+/// How often it is looked whether it has.
+const END_LOOK: Duration = Duration::from_millis(5);
 
 /// A child process that is told to end, and waited for, when it is dropped.
 #[derive(Debug)]
@@ -53,11 +59,18 @@ impl Running {
 }
 
 impl Drop for Running {
+    #[allow(clippy::disallowed_methods)] // nothing tells when it has ended
     fn drop(&mut self) {
         if let Ok(id) = i32::try_from(self.0.id()) {
             // It may have ended by itself.
             let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
         }
+        let told = Instant::now();
+        while told.elapsed() < END_LIMIT && matches!(self.0.try_wait(), Ok(None)) {
+            std::thread::sleep(END_LOOK);
+        }
+        // One that does not hear must not hold the bench up; one that has ended hears nothing.
+        let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }

@@ -63,6 +63,13 @@ pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
     (points.len() > 1 && along > 0.0).then(|| both / along)
 }
 
+/// Bytes in MiB.
+#[must_use]
+#[allow(clippy::cast_precision_loss)] // far below 2^52
+pub fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

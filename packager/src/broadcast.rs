@@ -241,9 +241,21 @@ async fn looked_at(mut start: Start, mut first: Joining, tracks: Tracks, cancel:
         zero: zero.wall,
         coding: Coding::default(),
     };
-    let outline = Outline { coding: coding(&seen, &outline, grant), ..outline };
-    let first = First { publisher: Some(first), units: seen.units, zero, begins: seen.begins, epoch: 0 };
+    let put_off = Timing::new(grant.profile, outline.frame_rate, outline.tracks).put_off(seen.begins);
+    let zero = Zero {
+        instant: zero.instant.checked_sub(real(put_off)).unwrap_or(zero.instant),
+        wall: zero.wall.plus(-put_off),
+    };
+    let outline = Outline { coding: coding(&seen, &outline, grant), zero: zero.wall, ..outline };
+    let begins = seen.begins + put_off;
+    let first = First { publisher: Some(first), units: later(seen.units, put_off), put_off, zero, begins, epoch: 0 };
     begin(start, outline, first, cancel).await
+}
+
+/// The same units, so much later.
+fn later(units: Vec<AccessUnit>, by: MediaTime) -> Vec<AccessUnit> {
+    let moved = |unit: AccessUnit| AccessUnit { pts: unit.pts + by, dts: unit.dts + by, ..unit };
+    units.into_iter().map(moved).collect()
 }
 
 /// What the top rung says of its coding: the same as a source of its size that encoders can be told to follow.
@@ -260,15 +272,17 @@ async fn resumed(start: Start, outline: Outline, epoch: u64, cancel: Cancellatio
     let begins = MediaTime::from_micros(now.wall.0.saturating_sub(outline.zero.0).max(0));
     let instant = now.instant.checked_sub(real(begins)).unwrap_or(now.instant);
     let zero = Zero { instant, wall: outline.zero };
-    let first = First { publisher: None, units: Vec::new(), zero, begins, epoch };
+    let first = First { publisher: None, units: Vec::new(), put_off: MediaTime::ZERO, zero, begins, epoch };
     begin(start, outline, first, cancel).await
 }
 
 /// What a broadcast has at its beginning.
 struct First {
     publisher: Option<Joining>,
-    /// What was taken from its feed already.
+    /// What was taken from its feed already, on the broadcast's clock.
     units: Vec<AccessUnit>,
+    /// From the feed's clock to the broadcast's.
+    put_off: MediaTime,
     zero: Zero,
     /// The time of the first media.
     begins: MediaTime,
@@ -322,7 +336,8 @@ async fn begin(start: Start, outline: Outline, first: First, cancel: Cancellatio
             top_codecs: listed,
         },
     );
-    let sources = sources::Sources::new(sessions, first.publisher, &first.units);
+    let opener = first.publisher.map(|joining| sources::Opener { joining, offset: first.put_off });
+    let sources = sources::Sources::new(sessions, opener, &first.units);
     let slate = grant.slate.map(|slate| slate.data);
     let beginning = feeding::Beginning { at: begins, frame, slate, keyframe, passage };
     let feeding = feeding::Feeding::new(sources, first.units, beginning);

@@ -20,6 +20,9 @@ pub const AUDIO_RATE: u32 = 48_000;
 const LISTED_SEGMENTS_MIN: i64 = 6;
 /// A live list holds at least this much media, in seconds.
 const LISTED_SECONDS_MIN: i64 = 30;
+/// The first segment of a broadcast has so many parts, if its profile has parts: as many as `PART-HOLD-BACK`. Players show
+/// nothing before a whole segment is listed, and with fewer they would begin closer to live than they can stay.
+const FIRST_SEGMENT_PARTS: i64 = 3;
 /// A low-latency list holds no more segments than this.
 pub const LISTED_SEGMENTS_MAX: i64 = 300;
 /// The skip boundary of delta updates, in target durations (rfc8216bis 4.4.3.8).
@@ -167,6 +170,23 @@ impl Timing {
         if within_part == 0 { nearest } else { at.next }
     }
 
+    /// How much later media whose first come at `time` are put on the grid, so that the segment in which they begin is a short
+    /// one: the grid itself is the same for all broadcasts. Nothing where there are no parts.
+    #[must_use]
+    pub fn put_off(&self, time: MediaTime) -> MediaTime {
+        if self.part_target.is_none() {
+            return MediaTime::ZERO;
+        }
+        let segment = self.segment_at(time.max(MediaTime::ZERO));
+        let begin = |segment: i64| {
+            let slots = self.slots_of(segment);
+            let parts = (slots.end - slots.start) / self.part_frames - FIRST_SEGMENT_PARTS;
+            self.frame_rate.time_of(slots.start + parts.max(0) * self.part_frames)
+        };
+        let at = if begin(segment) >= time { begin(segment) } else { begin(segment + 1) };
+        at - time
+    }
+
     /// The first picture at or after the beginning of that segment.
     fn first_frame(&self, segment: i64) -> i64 {
         let (product, per_frame) = self.in_frames(i128::from(segment) * i128::from(self.segment.0));
@@ -272,6 +292,26 @@ mod tests {
         assert_eq!(beginning(330), 333);
         assert_eq!(beginning(1_800), 2_000);
         assert_eq!(beginning(1_950), 2_000);
+    }
+
+    #[test]
+    fn a_broadcast_begins_with_a_segment_of_three_parts_wherever_its_media_begin() {
+        for rate in usual_rates() {
+            for profile in [LatencyProfile::Ultra, LatencyProfile::Low, LatencyProfile::Relaxed] {
+                let timing = Timing::new(profile, rate, BOTH);
+                for begins in [0, 7, 700, 1_999, 2_000, 59_990].map(MediaTime::from_millis) {
+                    let put_off = timing.put_off(begins);
+                    let first = begins + put_off;
+                    assert_eq!(timing.beginning(first), first, "on a part");
+                    let slots = timing.slots_of(timing.segment_at(first)).end - timing.slot_at(first);
+                    let parts = 3 * timing.part_frames..4 * timing.part_frames;
+                    assert!(parts.contains(&slots), "{profile:?} at {rate:?}: {slots} slots");
+                    assert!((0..timing.segment.0 * 2).contains(&put_off.0));
+                }
+            }
+            let classic = Timing::new(LatencyProfile::Classic, rate, BOTH);
+            assert_eq!(classic.put_off(MediaTime::from_millis(700)), MediaTime::ZERO, "players wait for more than one");
+        }
     }
 
     /// The lengths of all parts that are not the last of their segment, and of all segments, when

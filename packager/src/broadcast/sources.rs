@@ -155,19 +155,27 @@ pub(super) struct Sessions {
     pub(super) status: watch::Sender<Status>,
 }
 
+/// The publisher with whom a broadcast begins.
+pub(super) struct Opener {
+    /// Who it is.
+    pub(super) joining: Joining,
+    /// From its feed's clock to the broadcast's.
+    pub(super) offset: MediaTime,
+}
+
 impl Sources {
-    /// With a first publisher, whose media time is the broadcast's, or none yet; `first` was taken from it already.
-    pub(super) fn new(sessions: Sessions, joining: Option<Joining>, first: &[AccessUnit]) -> Self {
+    /// With a first publisher or none yet; `first` was taken from it already, and put on the broadcast's clock.
+    pub(super) fn new(sessions: Sessions, opener: Option<Opener>, first: &[AccessUnit]) -> Self {
         let Sessions { zero, grace, words, status } = sessions;
         let now = Instant::now();
-        let shown = joining.as_ref().map(|joining| joining.role).unwrap_or_default();
+        let shown = opener.as_ref().map(|opener| opener.joining.role).unwrap_or_default();
         let newest = first.iter().map(|unit| unit.pts).max().unwrap_or_default();
-        let (primary, backup, away) = (None, None, joining.is_none().then_some((now + grace, SessionEnd::Lost)));
+        let (primary, backup, away) = (None, None, opener.is_none().then_some((now + grace, SessionEnd::Lost)));
         let mut sources = Self { zero, grace, words, primary, backup, shown, newest, heard: now, away, status };
-        match joining {
-            Some(joining) => {
+        match opener {
+            Some(Opener { joining, offset }) => {
                 let mut slot = Slot::new(joining, now);
-                slot.offset = Some(MediaTime::ZERO);
+                slot.offset = Some(offset);
                 first.iter().for_each(|unit| slot.recent.push(unit));
                 *sources.slot(shown) = Some(slot);
                 sources.tell_publisher();

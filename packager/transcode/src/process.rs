@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -20,6 +20,9 @@ use crate::wire::{self, Input, Output, Plan, ReadError, WriteError};
 pub const INPUT_QUEUE: usize = 64;
 /// How many messages of a worker may wait for the node; when full, the worker waits. About half a second of a ladder.
 pub const OUTPUT_QUEUE: usize = 256;
+
+/// How much of a worker's output is read with one call: a few pictures.
+const READ_BYTES: usize = 16 * 1024;
 
 /// What a worker is.
 #[derive(Debug, Clone)]
@@ -349,7 +352,9 @@ async fn write_messages(mut queue: mpsc::Receiver<Input>, mut to: impl AsyncWrit
     }
 }
 
-async fn read_messages(mut from: impl AsyncRead + Unpin, queue: mpsc::Sender<Output>, stopper: Stop) {
+async fn read_messages(from: impl AsyncRead + Unpin, queue: mpsc::Sender<Output>, stopper: Stop) {
+    // A message is read in five pieces; what is there comes with one call.
+    let mut from = BufReader::with_capacity(READ_BYTES, from);
     loop {
         match wire::read_async::<Output>(&mut from).await {
             Ok(Some(message)) => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { keyAction } from './keys';
 import { mayBeHeld, pollDelayMs } from './poll';
 import { parseStart } from './start';
-import { startOf, untilFirstSegment } from './startPosition';
+import { startOf, untilFirstSegment, withRoundedEnds } from './startPosition';
 import { STALL_MS, STEADY_MS, STUCK_MS, Watcher, type Sign } from './watcher';
 import { behindWords, bitrateWords, latencyWords, levelWords, plausibleLatency } from './words';
 
@@ -67,11 +67,25 @@ describe('where playback starts', () => {
     expect(startOf(playlist(segment.map(() => part(true)), '1.000'))?.behindEdge).toBeCloseTo(4 * 0.33333 - 0.02, 5);
   });
 
-  it('is the player library\'s choice where parts do not reach so far, or there are none', () => {
-    expect(startOf(playlist([part(true), part(), part()]))).toBeNull();
+  it('at the first picture of a broadcast that is younger than the hold-back', () => {
+    const young = (...parts: string[]): string => playlist(parts).replace(/#EXTINF:.*\n.*\n/, '');
+    expect(startOf(young(part(true), part(), part()))?.behindEdge).toBeCloseTo(3 * 0.33333 + 0.02, 5);
+    expect(startOf(young(part(true), part(true)))?.behindEdge).toBeCloseTo(2 * 0.33333 + 0.02, 5);
+    expect(startOf(playlist([part(true), part(true)]))?.behindEdge).toBeCloseTo(2 * 0.33333 - 0.02, 5);
+  });
+
+  it('is the player library\'s choice where there is no such part', () => {
+    expect(startOf(playlist([part(), part(), part()]))).toBeNull();
     expect(startOf(playlist([part(), part(), part(), part(), part()]))).toBeNull();
     expect(startOf('#EXTM3U\n#EXTINF:6.00000,\nseg-1-1.m4s')).toBeNull();
     expect(startOf('')).toBeNull();
+  });
+
+  it('segments with parts end where browsers say so, and others where the server does', () => {
+    const segments = '#EXTINF:1.00000,\nseg-1-1.m4s\n#EXTINF:2.00000,\nseg-1-2.m4s';
+    const rounded = '#EXTINF:0.99998,\nseg-1-1.m4s\n#EXTINF:1.99998,\nseg-1-2.m4s';
+    expect(withRoundedEnds(`${part(true)}\n${segments}`)).toBe(`${part(true)}\n${rounded}`);
+    expect(withRoundedEnds(segments)).toBe(segments);
   });
 
   it('waits for the first whole segment where there is none yet', () => {

@@ -8,7 +8,7 @@ import Hls, {
   type PlaylistLoaderContext,
 } from 'hls.js';
 
-import { untilFirstSegment } from './startPosition';
+import { untilFirstSegment, withRoundedEnds } from './startPosition';
 
 type Callbacks = LoaderCallbacks<PlaylistLoaderContext>;
 
@@ -46,8 +46,10 @@ export function playlistLoader(
         const text = typeof response.data === 'string' ? response.data : '';
         void this.whole(response.url, text).then((data) => {
           if (this.gone.signal.aborted) return;
+          // How old a playlist is, and so where live is, hls.js counts from its first byte.
+          if (data !== text) stats.loading.first = stats.loading.end = performance.now();
           if (kind === 'level') level(data);
-          callbacks.onSuccess({ ...response, data }, stats, of, details);
+          callbacks.onSuccess({ ...response, data: withRoundedEnds(data) }, stats, of, details);
         });
       };
       super.load(context, config, kind === 'manifest' ? callbacks : { ...callbacks, onSuccess });

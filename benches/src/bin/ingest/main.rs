@@ -4,7 +4,6 @@
 //! process; the transcode workers, one process each, stand apart. JSON goes to standard output, a
 //! table to standard error.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -12,29 +11,17 @@ use benches::figure::{Bar, Common, Figure, Report, void_reason};
 use benches::machine::{self, Stretch};
 use benches::node::{Channel, Node, Wish};
 use benches::process::{Process, cpu_s_of};
-use benches::publisher::{self, Clip};
-use benches::source::{self, Size, Source};
-use benches::summary::median;
+use benches::publisher::Clip;
+use benches::streams::{self, Publishers};
+use benches::summary::{mebibytes, median};
 use clap::Parser;
-use schema::MediaTime;
 use serde::Serialize;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// CPU of one core for each stream, in percent.
 const CPU_MAX: f64 = 3.0;
 const CPU_AIM: f64 = 1.5;
-/// What a publisher sends.
-const VIDEO_BITRATE: u32 = 2_500_000;
-/// The clip's length in seconds.
-const CLIP_S: u32 = 20;
 /// The smallest rung there is: encoding is not what is measured.
 const RUNGS: [(u32, u32); 1] = [(64, 50_000)];
-/// So that not all pictures come at one moment.
-const STAGGER: Duration = Duration::from_micros(3_700);
-/// From the word to the first packet.
-const LEAD: Duration = Duration::from_millis(500);
 
 /// What publishers cost a node.
 #[derive(Debug, Parser)]
@@ -44,18 +31,8 @@ struct Arguments {
     /// How many publishers at once, one number after the other.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10])]
     publishers: Vec<u32>,
-    /// How many stretches are measured of each number.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
-    /// The length of a stretch in seconds.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    seconds: u32,
-    /// How long a broadcast runs before it is measured, in seconds: until its window no longer grows.
-    #[arg(long, default_value_t = 75)]
-    settle: u32,
-    /// Where the clip is kept for the next time.
-    #[arg(long, default_value = "target/bench-ingest")]
-    folder: PathBuf,
+    #[command(flatten)]
+    plan: streams::Plan,
 }
 
 /// One stretch.
@@ -107,11 +84,11 @@ fn main() -> Result<()> {
 }
 
 async fn measure(arguments: &Arguments) -> Result<Details> {
-    let clip = clip(&arguments.folder)?;
+    let clip = streams::clip(streams::source(&arguments.plan.folder)?);
     let node = Node::start(&arguments.common.binary)?;
     let without = node.process();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let stretch = Duration::from_secs(arguments.seconds.into());
+    let stretch = Duration::from_secs(arguments.plan.seconds.into());
     let cpu_before = without.cpu_s()?;
     tokio::time::sleep(stretch).await;
     let cpu_without = (without.cpu_s()? - cpu_before) / stretch.as_secs_f64();
@@ -126,43 +103,21 @@ async fn measure(arguments: &Arguments) -> Result<Details> {
         outcomes.push(outcome);
     }
     Ok(Details {
-        video_bitrate: VIDEO_BITRATE,
+        video_bitrate: streams::VIDEO_BITRATE,
         memory_without_mib: mebibytes(bench.memory_without),
         idle_percent: 100.0 * cpu_without,
         outcomes,
     })
 }
 
-fn clip(folder: &std::path::Path) -> Result<Clip> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let wish =
-        source::Wish { size: Size::P720, bitrate: VIDEO_BITRATE, profile: "baseline", seconds: CLIP_S, audio: true };
-    let length = MediaTime::from_millis(i64::from(CLIP_S) * 1000);
-    let units = Source::get(folder, wish)?.units.into_iter().filter(|unit| unit.pts < length);
-    Ok(Clip { units: units.collect(), length })
-}
-
 impl Bench {
     async fn outcome(&self, number: u32, arguments: &Arguments) -> Result<Outcome> {
         let idle_before = machine::idle_share()?;
-        let stop = CancellationToken::new();
-        let mut publishers = JoinSet::new();
         let channels = self.channels(number).await?;
-        for (index, channel) in (0..).zip(channels.clone()) {
-            let start = Instant::now() + LEAD + STAGGER * index;
-            publishers.spawn(publisher::publish(self.node.http, channel, self.clip.clone(), start, stop.clone()));
-        }
-        let outcome = tokio::select! {
-            Some(ended) = publishers.join_next() => {
-                ended??;
-                anyhow::bail!("a publisher ended by itself")
-            }
-            outcome = self.watch(number, &channels, idle_before, arguments) => outcome?,
-        };
-        stop.cancel();
-        while let Some(ended) = publishers.join_next().await {
-            ended??;
-        }
+        let mut publishers = Publishers::new(&self.node, self.clip.clone());
+        channels.iter().for_each(|channel| publishers.add(channel.clone()));
+        let outcome = publishers.during(self.watch(number, &channels, idle_before, arguments)).await?;
+        publishers.stop().await?;
         Ok(outcome)
     }
 
@@ -185,10 +140,10 @@ impl Bench {
         for channel in channels {
             self.node.renditions(channel).await?;
         }
-        tokio::time::sleep(Duration::from_secs(arguments.settle.into())).await;
-        let length = Duration::from_secs(arguments.seconds.into());
+        tokio::time::sleep(Duration::from_secs(arguments.plan.settle.into())).await;
+        let length = Duration::from_secs(arguments.plan.seconds.into());
         let mut runs = Vec::new();
-        for _ in 0..arguments.runs {
+        for _ in 0..arguments.plan.runs {
             runs.push(self.run(number, length).await?);
         }
         let grown = self.node.process().memory_bytes()?.saturating_sub(self.memory_without);
@@ -258,9 +213,4 @@ fn void(details: &Details) -> Vec<String> {
         runs.collect::<Vec<_>>()
     };
     details.outcomes.iter().flat_map(of).collect()
-}
-
-#[allow(clippy::cast_precision_loss)] // far below 2^52
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }

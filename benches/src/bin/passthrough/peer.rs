@@ -15,14 +15,17 @@ const PORTS: u16 = 4;
 /// Where ports are looked for: below those that systems give to clients.
 const PORTS_FROM: u16 = 20_000;
 const PORTS_TO: u16 = 30_000;
+/// What a receiver writes.
+const PLAYLIST: &str = "index.m3u8";
 /// A sender has described its stream within this, and a receiver has written its playlist.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// One stream: who sends it, and who receives it.
+/// One stream: who receives it, and who sends it. In this order they end: an `ffmpeg` to which nothing comes any more does
+/// not hear that it shall end.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    _sender: Running,
     receiver: Running,
+    _sender: Running,
 }
 
 /// One file of pictures and sound, to be sent without encoding; made once.
@@ -39,15 +42,25 @@ pub(crate) fn clip(folder: &Path, source: &Source) -> Result<PathBuf> {
     Ok(clip)
 }
 
+/// Starts so many, each with files of its own in `folder`, and returns when all have written a first segment.
+///
+/// # Errors
+/// `ffmpeg` cannot be run, or writes nothing.
+pub(crate) fn start(folder: &Path, clip: &Path, streams: u16) -> Result<Vec<Peer>> {
+    let folders = (0..streams).map(|number| folder.join(number.to_string()));
+    let started = (0..).zip(folders.clone()).map(|(number, folder)| Peer::start(&folder, clip, number));
+    let mut peers = started.collect::<Result<Vec<_>>>()?;
+    for (peer, folder) in peers.iter_mut().zip(folders) {
+        until(&folder.join(PLAYLIST), &mut peer.receiver)?;
+    }
+    Ok(peers)
+}
+
 impl Peer {
-    /// Starts stream `number` in `folder`, and returns when its first segment is there.
-    ///
-    /// # Errors
-    /// `ffmpeg` cannot be run, or writes nothing.
-    pub(crate) fn start(folder: &Path, clip: &Path, number: u16) -> Result<Self> {
-        let folder = folder.join(number.to_string());
-        std::fs::create_dir_all(&folder)?;
-        let (video, sdp, playlist) = (free_ports(number)?, folder.join("stream.sdp"), folder.join("index.m3u8"));
+    /// Starts stream `number` in `folder`, without waiting for what it writes.
+    fn start(folder: &Path, clip: &Path, number: u16) -> Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let (video, sdp) = (free_ports(number)?, folder.join("stream.sdp"));
         let address = |port: u16| format!("rtp://127.0.0.1:{port}?pkt_size=1200");
         let mut sender = ffmpeg();
         sender.args(["-re", "-stream_loop", "-1", "-i"]).arg(clip).arg("-sdp_file").arg(&sdp);
@@ -58,10 +71,9 @@ impl Peer {
         let mut receiver = ffmpeg();
         receiver.args(["-protocol_whitelist", "file,udp,rtp", "-i"]).arg(&sdp);
         receiver.args(["-c:v", "copy", "-c:a", "aac", "-b:a", "96k", "-f", "hls", "-hls_segment_type", "fmp4"]);
-        receiver.args(["-hls_time", "2", "-hls_list_size", "6", "-hls_flags", "delete_segments"]).arg(&playlist);
-        let mut receiver = Running::start(receiver.stdout(Stdio::null()))?;
-        until(&playlist, &mut receiver)?;
-        Ok(Self { _sender: sender, receiver })
+        receiver.args(["-hls_time", "2", "-hls_list_size", "6", "-hls_flags", "delete_segments"]);
+        let receiver = Running::start(receiver.arg(folder.join(PLAYLIST)).stdout(Stdio::null()))?;
+        Ok(Self { receiver, _sender: sender })
     }
 
     /// Who does the work that is compared.

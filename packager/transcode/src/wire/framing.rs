@@ -17,6 +17,10 @@ pub const HEADER_BYTES_MAX: usize = 64 * 1024;
 /// The longest payload, in bytes: far above any access unit of a live feed.
 pub const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// A payload up to this long, in bytes, is copied behind its header, so that one call writes the message and its reader
+/// is woken once: nearly all pictures and all sound.
+const JOINED_BYTES_MAX: usize = 32 * 1024;
+
 /// Why a message could not be read.
 #[derive(Debug, Error)]
 pub enum ReadError {
@@ -176,9 +180,10 @@ pub async fn read_async<M: Message>(from: &mut (impl AsyncRead + Unpin)) -> Resu
 /// # Errors
 /// Everything in [`WriteError`].
 pub fn write<M: Message>(to: &mut impl Write, message: &M) -> Result<(), WriteError> {
-    to.write_all(&envelope(message)?)?;
-    if let Some(payload) = message.payload() {
-        to.write_all(payload)?;
+    let (bytes, rest) = pieces(message)?;
+    to.write_all(&bytes)?;
+    if let Some(rest) = rest {
+        to.write_all(rest)?;
     }
     Ok(to.flush()?)
 }
@@ -188,24 +193,30 @@ pub fn write<M: Message>(to: &mut impl Write, message: &M) -> Result<(), WriteEr
 /// # Errors
 /// As [`write()`].
 pub async fn write_async<M: Message>(to: &mut (impl AsyncWrite + Unpin), message: &M) -> Result<(), WriteError> {
-    to.write_all(&envelope(message)?).await?;
-    if let Some(payload) = message.payload() {
-        to.write_all(payload).await?;
+    let (bytes, rest) = pieces(message)?;
+    to.write_all(&bytes).await?;
+    if let Some(rest) = rest {
+        to.write_all(rest).await?;
     }
     Ok(to.flush().await?)
 }
 
-/// Everything of a message but its payload: both lengths and the header.
-fn envelope<M: Message>(message: &M) -> Result<Vec<u8>, WriteError> {
+/// Both lengths, the header and a short payload; a long one apart, as copying it would cost more.
+fn pieces<M: Message>(message: &M) -> Result<(Vec<u8>, Option<&Bytes>), WriteError> {
     let header = postcard::to_stdvec(message)?;
-    let payload = message.payload().map_or(0, Bytes::len);
+    let payload = message.payload();
+    let length = payload.map_or(0, Bytes::len);
     let header_length = bounded(header.len(), HEADER_BYTES_MAX).ok_or(WriteError::HeaderTooLong(header.len()))?;
-    let payload_length = bounded(payload, PAYLOAD_BYTES_MAX).ok_or(WriteError::PayloadTooLong(payload))?;
-    let mut bytes = Vec::with_capacity(header.len() + 8);
+    let payload_length = bounded(length, PAYLOAD_BYTES_MAX).ok_or(WriteError::PayloadTooLong(length))?;
+    let (joined, rest) = payload.map_or((None, None), |payload| {
+        if length <= JOINED_BYTES_MAX { (Some(payload), None) } else { (None, Some(payload)) }
+    });
+    let mut bytes = Vec::with_capacity(header.len() + 8 + joined.map_or(0, Bytes::len));
     bytes.extend_from_slice(&header_length.to_be_bytes());
     bytes.extend_from_slice(&header);
     bytes.extend_from_slice(&payload_length.to_be_bytes());
-    Ok(bytes)
+    bytes.extend_from_slice(joined.map_or(&[], |payload| &payload[..]));
+    Ok((bytes, rest))
 }
 
 fn bounded(length: usize, max: usize) -> Option<u32> {
@@ -291,6 +302,37 @@ mod tests {
             write(&mut bytes, message).unwrap();
         }
         bytes
+    }
+
+    /// Counts the calls.
+    #[derive(Default)]
+    struct Calls {
+        count: usize,
+        bytes: Vec<u8>,
+    }
+
+    impl Write for Calls {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.count += 1;
+            self.bytes.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_message_is_written_at_once_unless_it_is_long() {
+        for (length, calls) in [(0, 1), (JOINED_BYTES_MAX, 1), (JOINED_BYTES_MAX + 1, 2)] {
+            let data = Bytes::from(vec![7; length]);
+            let message = Output::Thumbnail { pts: MediaTime::ZERO, size: PictureSize { width: 2, height: 2 }, data };
+            let mut to = Calls::default();
+            write(&mut to, &message).unwrap();
+            assert_eq!(to.count, calls, "{length} bytes");
+            assert_eq!(read_all(&to.bytes).unwrap(), [message]);
+        }
     }
 
     fn read_all(mut bytes: &[u8]) -> Result<Vec<Output>, ReadError> {

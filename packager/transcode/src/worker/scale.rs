@@ -106,14 +106,18 @@ fn source_arguments(shape: &Shape) -> Result<String, ffmpeg::Error> {
 /// The graph in FFmpeg's words: `[source]… split=2[out0][c1];[c1]… [out1]`.
 fn specification(shape: &Shape, renditions: &[VideoPlan]) -> String {
     let mut text = String::new();
+    // From what the next one is scaled, as long as that is as large as the source.
+    let mut whole = Some(shape.size);
     for (index, rendition) in renditions.iter().enumerate() {
-        let (width, height) = (rendition.width, rendition.height);
+        let size = PictureSize { width: rendition.width, height: rendition.height };
         let steps = if index == 0 {
-            format!("[source]{}", first_step(shape, width, height))
+            format!("[source]{}", first_step(shape, size))
         } else {
-            format!(";[c{index}]scale={width}:{height}:flags=bicubic")
+            let flags = whole.map_or(BICUBIC, |source| first_flags(source, size));
+            format!(";[c{index}]scale={}:{}:flags={flags}", size.width, size.height)
         };
         text.push_str(&steps);
+        whole = whole.filter(|&source| source == size);
         // Writing to a string cannot fail.
         let _ = if index + 1 < renditions.len() {
             write!(text, ",split=2[out{index}][c{}]", index + 1)
@@ -124,12 +128,26 @@ fn specification(shape: &Shape, renditions: &[VideoPlan]) -> String {
     text
 }
 
+/// How pictures become smaller, in FFmpeg's words.
+const BICUBIC: &str = "bicubic";
+/// Each pixel is the mean of those that it covers.
+const AREA: &str = "area";
+
+/// How the first one that is smaller is made of a picture as large as the source. Down to two thirds the mean takes a third less
+/// time than the bicubic filter and looks the same (SSIM lower by 0.001 there and in all that is scaled from it); done again,
+/// or farther down, it would be seen.
+fn first_flags(source: PictureSize, size: PictureSize) -> &'static str {
+    let is_little = |from: u32, to: u32| to < from && u64::from(to) * 3 >= u64::from(from) * 2;
+    if is_little(source.width, size.width) && is_little(source.height, size.height) { AREA } else { BICUBIC }
+}
+
 /// Source to the largest rendition: square pixels, 8-bit 4:2:0 in limited-range BT.709, black bars.
-fn first_step(shape: &Shape, width: u32, height: u32) -> String {
-    let inner = fitted(shape.size, shape.pixel_aspect, PictureSize { width, height });
-    let mut text =
-        format!("scale={}:{}:flags=bicubic{},format=yuv420p", inner.width, inner.height, colour_arguments(shape));
-    if inner != (PictureSize { width, height }) {
+fn first_step(shape: &Shape, size: PictureSize) -> String {
+    let PictureSize { width, height } = size;
+    let inner = fitted(shape.size, shape.pixel_aspect, size);
+    let (flags, colours) = (first_flags(shape.size, inner), colour_arguments(shape));
+    let mut text = format!("scale={}:{}:flags={flags}{colours},format=yuv420p", inner.width, inner.height);
+    if inner != size {
         let (x, y) = ((width - inner.width) / 4 * 2, (height - inner.height) / 4 * 2);
         // Writing to a string cannot fail.
         let _ = write!(text, ",pad={width}:{height}:{x}:{y}:color=black");
@@ -192,6 +210,33 @@ mod tests {
         assert_eq!(fitted(size(1920, 1080), (1, 1), size(1280, 720)), size(1280, 720));
         assert_eq!(fitted(size(640, 360), (1, 1), size(854, 480)), size(854, 480));
         assert_eq!(fitted(size(1440, 1080), (4, 3), size(1280, 720)), size(1280, 720));
+    }
+
+    #[test]
+    fn only_the_first_little_step_down_is_a_mean() {
+        let rung = |(width, height)| VideoPlan {
+            rendition: 0,
+            width,
+            height,
+            bitrate: 1,
+            bitrate_max: 1,
+            buffer_ms: 1,
+            threads: 1,
+            coding: crate::wire::Coding::default(),
+        };
+        let flags = |source: (u32, u32), rungs: &[(u32, u32)]| {
+            let mut picture = frame::Video::new(ffmpeg::format::Pixel::YUV420P, source.0, source.1);
+            picture.set_color_range(ffmpeg::color::Range::MPEG);
+            let rungs: Vec<VideoPlan> = rungs.iter().copied().map(rung).collect();
+            let text = specification(&Shape::of(&picture), &rungs);
+            let found = text.split("flags=").skip(1).map(|rest| rest.split([':', ',', '[']).next().unwrap().to_owned());
+            found.collect::<Vec<_>>()
+        };
+        let ladder = [(1280, 720), (854, 480), (640, 360)];
+        assert_eq!(flags((1280, 720), &ladder), ["bicubic", "area", "bicubic"], "the largest is the source");
+        assert_eq!(flags((1920, 1080), &ladder), ["area", "bicubic", "bicubic"]);
+        assert_eq!(flags((1280, 720), &[(640, 360)]), ["bicubic"], "a half");
+        assert_eq!(flags((320, 180), &ladder), ["bicubic", "bicubic", "bicubic"], "larger, and never the mean of that");
     }
 
     #[test]
