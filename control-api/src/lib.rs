@@ -32,6 +32,7 @@ pub mod secret;
 mod slates;
 mod sql;
 pub mod stream_keys;
+mod strict;
 pub mod users;
 pub mod web_sessions;
 
@@ -45,12 +46,14 @@ use sqlx::PgPool;
 
 use attempts::Attempts;
 use auth::Auth;
+use http::limit::Limiters;
 use metrics::ControlMetrics;
 
 pub use admission_hook::{AdmissionHook, HookConfig, HookError, OnFailure, Secret as HookSecret, SecretError};
 pub use database::{ConnectError, Database, DatabaseConfig, Route, SchemaError};
 pub use first_run::{FirstRun, FirstRunError, FirstRunNames, first_run};
 pub use http::guard::{BODY_BYTES_MAX, REPORT_BYTES_MAX};
+pub use http::limit::{Class, RateLimits};
 pub use http::routes::{Answers, Field, Kind, Need, Route as ApiRoute, Takes, Verb};
 pub use internal::{bind_internal, serve_internal};
 pub use postgres::{Embedded, StartError};
@@ -60,6 +63,7 @@ pub use postgres::{Embedded, StartError};
 pub struct ControlApi {
     inner: Arc<Inner>,
     admission_hook: Option<Arc<AdmissionHook>>,
+    limiters: Arc<Limiters>,
 }
 
 #[derive(Debug)]
@@ -87,13 +91,24 @@ impl ControlApi {
     pub fn with_auth(pool: PgPool, registry: &Registry, auth: Auth) -> Result<Self, prometheus::Error> {
         let metrics = ControlMetrics::register(registry, &pool)?;
         let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default(), auth });
-        Ok(Self { inner, admission_hook: None })
+        Ok(Self { inner, admission_hook: None, limiters: Arc::new(Limiters::new(&RateLimits::USUAL)) })
     }
 
     /// Lets the operator's service have its word in each admission.
     #[must_use]
     pub fn with_admission_hook(self, hook: AdmissionHook) -> Self {
         Self { admission_hook: Some(Arc::new(hook)), ..self }
+    }
+
+    /// Lets nobody ask more often than `limits` say; without it they are [`RateLimits::USUAL`].
+    #[must_use]
+    pub fn with_rate_limits(self, limits: &RateLimits) -> Self {
+        Self { limiters: Arc::new(Limiters::new(limits)), ..self }
+    }
+
+    /// Who asked how often.
+    pub(crate) fn limiters(&self) -> &Limiters {
+        &self.limiters
     }
 
     /// The operator's service, where one is configured.

@@ -106,8 +106,12 @@ pub(crate) struct Answer<T = Value> {
 }
 
 impl Plane {
+    /// All tests' requests come from one address, so none is counted: see `protection` for that.
     pub(crate) async fn start() -> Self {
-        Self::start_with(|pool, registry| ControlApi::new(pool, registry).unwrap()).await
+        Self::start_with(|pool, registry| {
+            ControlApi::new(pool, registry).unwrap().with_rate_limits(&control_api::RateLimits::NONE)
+        })
+        .await
     }
 
     /// The same with a control plane that `make` makes.
@@ -159,6 +163,11 @@ impl Plane {
     /// A request with these headers and extensions.
     pub(crate) async fn public(&self, request: Request<Body>) -> Answer {
         send(&self.public, request).await
+    }
+
+    /// The same, as it is.
+    pub(crate) async fn answer(&self, request: Request<Body>) -> axum::response::Response {
+        self.public.clone().oneshot(request).await.unwrap()
     }
 
     /// The same, whatever the answer's body is.
