@@ -33,6 +33,7 @@ pub mod secret;
 mod slates;
 mod sql;
 pub mod stream_keys;
+mod strict;
 pub mod users;
 pub mod web_sessions;
 
@@ -47,6 +48,7 @@ use tokio_util::sync::CancellationToken;
 
 use attempts::Attempts;
 use auth::Auth;
+use http::limit::Limiters;
 use metrics::ControlMetrics;
 use playback::Playback;
 
@@ -54,6 +56,7 @@ pub use admission_hook::{AdmissionHook, HookConfig, HookError, OnFailure, Secret
 pub use database::{ConnectError, Database, DatabaseConfig, Route, SchemaError};
 pub use first_run::{FirstRun, FirstRunError, FirstRunNames, first_run};
 pub use http::guard::{BODY_BYTES_MAX, REPORT_BYTES_MAX};
+pub use http::limit::{Class, RateLimits};
 pub use http::routes::{Answers, Field, Kind, Need, Route as ApiRoute, Takes, Verb};
 pub use internal::{bind_internal, serve_internal};
 pub use postgres::{Embedded, StartError};
@@ -63,6 +66,7 @@ pub use postgres::{Embedded, StartError};
 pub struct ControlApi {
     inner: Arc<Inner>,
     admission_hook: Option<Arc<AdmissionHook>>,
+    limiters: Arc<Limiters>,
 }
 
 #[derive(Debug)]
@@ -92,13 +96,24 @@ impl ControlApi {
         let metrics = ControlMetrics::register(registry, &pool)?;
         let playback = Playback::new(registry)?;
         let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default(), auth, playback });
-        Ok(Self { inner, admission_hook: None })
+        Ok(Self { inner, admission_hook: None, limiters: Arc::new(Limiters::new(&RateLimits::USUAL)) })
     }
 
     /// Lets the operator's service have its word in each admission.
     #[must_use]
     pub fn with_admission_hook(self, hook: AdmissionHook) -> Self {
         Self { admission_hook: Some(Arc::new(hook)), ..self }
+    }
+
+    /// Lets nobody ask more often than `limits` say; without it they are [`RateLimits::USUAL`].
+    #[must_use]
+    pub fn with_rate_limits(self, limits: &RateLimits) -> Self {
+        Self { limiters: Arc::new(Limiters::new(limits)), ..self }
+    }
+
+    /// Who asked how often.
+    pub(crate) fn limiters(&self) -> &Limiters {
+        &self.limiters
     }
 
     /// The operator's service, where one is configured.

@@ -7,6 +7,7 @@ use schema::api::REPORTS_PATH;
 use sqlx::PgPool;
 
 use crate::admission_hook::Decision;
+use crate::http::limit::{By, Class};
 
 /// How a browser's attempt to sign in may end.
 const SIGN_INS: [&str; 8] = [
@@ -36,6 +37,8 @@ pub struct ControlMetrics {
     pub admission_hook: IntCounterVec,
     /// Browsers that tried to sign in, by result.
     pub sign_ins: IntCounterVec,
+    /// Requests refused because too many came before, by class and by what counted them.
+    pub limited: IntCounterVec,
     /// Mails that were asked for, by what became of them.
     pub mails: IntCounterVec,
     /// Refresh tokens that came a second time, each of which ended its sign-in.
@@ -70,6 +73,7 @@ impl ControlMetrics {
             admissions: IntCounterVec::new(admissions, &["result"])?,
             admission_hook: IntCounterVec::new(admission_hook, &["result"])?,
             sign_ins: IntCounterVec::new(sign_ins, &["result"])?,
+            limited: limited()?,
             mails: IntCounterVec::new(
                 Opts::new("headwater_control_mails_total", "Mails that were asked for, by what became of them."),
                 &["result"],
@@ -102,6 +106,7 @@ impl ControlMetrics {
         for result in MAILS {
             metrics.mails.with_label_values(&[result]);
         }
+        registry.register(Box::new(metrics.limited.clone()))?;
         registry.register(Box::new(metrics.mails.clone()))?;
         registry.register(Box::new(metrics.refresh_reused.clone()))?;
         registry.register(Box::new(metrics.signed_tokens_refused.clone()))?;
@@ -117,6 +122,21 @@ impl ControlMetrics {
         registry.register(Box::new(PoolMetrics::new(pool.clone())?))?;
         Ok(metrics)
     }
+}
+
+/// From zero on, as the others.
+fn limited() -> Result<IntCounterVec, prometheus::Error> {
+    let opts = Opts::new(
+        "headwater_control_limited_total",
+        "Requests refused because too many came before, by class of request and by what counted them.",
+    );
+    let limited = IntCounterVec::new(opts, &["class", "by"])?;
+    for class in Class::ALL {
+        for by in By::ALL {
+            limited.with_label_values(&[class.as_str(), by.as_str()]);
+        }
+    }
+    Ok(limited)
 }
 
 /// The pool's connections, read when somebody asks.

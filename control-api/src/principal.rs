@@ -22,7 +22,7 @@ use crate::sql::{self, Work};
 use crate::web_sessions;
 
 /// Whose rights count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Who {
     /// A user's, by whatever proof.
     User(Uuid),

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 
 use crate::auth;
+use crate::http::limit::Class;
 use crate::http::openapi;
 use crate::http::routes::Kind::{Boolean, Integer, Object, Text, Texts, Time};
 use crate::http::routes::{Field, Need, Route, Verb, may, must, route};
@@ -161,8 +162,11 @@ fn session_routes() -> Vec<Route> {
         get(SESSION, Need::SignedIn, web_sessions::show)
             .says("see who is signed in")
             .answers::<web_sessions::WebSession>(StatusCode::OK),
-        post(SESSION, Need::Nothing, web_sessions::create).says("exchange an API token for a cookie").takes(TOKEN),
-        delete(SESSION, Need::Nothing, web_sessions::remove).says("sign out"),
+        post(SESSION, Need::Nothing, web_sessions::create)
+            .class(Class::SignIn)
+            .says("exchange an API token for a cookie")
+            .takes(TOKEN),
+        delete(SESSION, Need::Nothing, web_sessions::remove).class(Class::SignIn).says("sign out"),
     ]
 }
 

@@ -1,10 +1,12 @@
 """Things that break while a broadcast runs, and what viewers see of it."""
 
+import json
 import random
 import signal
 import socket
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -160,6 +162,79 @@ def test_a_key_revoked_while_live_ends_its_broadcast_with_a_reason(server, chann
 # The database
 
 
+class Writers:
+    """Write to the control API until left, and remember what was acknowledged."""
+
+    # Together under the limit of one account.
+    THREADS, PAUSE_S = 3, 0.1
+
+    def __init__(self, server):
+        self.server = server
+        self.headers = {"Authorization": f"Bearer {server.first_run()['admin_token']}"}
+        self.channel = server.new_channel().name
+        self.over = threading.Event()
+        self.users = []
+        # The numbers of the titles that was acknowledged last, and sent last.
+        self.acknowledged, self.sent = 0, 0
+        self.statuses = Counter()
+        writes = [lambda count, of=of: self.make_user(f"w{of}-{count}") for of in range(self.THREADS - 1)]
+        writes.append(self.retitle)
+        self.threads = [threading.Thread(target=self.run, args=(write,), daemon=True) for write in writes]
+
+    def run(self, write):
+        count = 1
+        while not self.over.wait(self.PAUSE_S):
+            try:
+                self.statuses[write(count)] += 1
+            except OSError as error:
+                self.statuses[repr(error)] += 1
+            count += 1
+
+    def send(self, method, path, body=None):
+        url = f"{self.server.url}/api/v1{path}"
+        return web.request(method, url, body and json.dumps(body), self.headers, timeout=30)
+
+    def make_user(self, name):
+        answer = self.send("POST", "/users", {"name": name})
+        if answer.status == 201:
+            self.users.append(name)
+        return answer.status
+
+    def retitle(self, count):
+        self.sent = count
+        answer = self.send("PATCH", f"/channels/{self.channel}", {"title": f"title {count}"})
+        if answer.status == 200:
+            self.acknowledged = count
+        return answer.status
+
+    def wait_acknowledged(self):
+        """Until each kind of write was acknowledged anew."""
+        users, title = len(self.users), self.acknowledged
+        until(lambda: len(self.users) > users + self.THREADS and self.acknowledged > title + 1, 60, "writes are kept")
+
+    def check_kept(self):
+        """All that was acknowledged is there; after the writers have ended."""
+        lost = [name for name in self.users if self.send("GET", f"/users/{name}").status != 200]
+        assert not lost, f"{len(lost)} of {len(self.users)}: {lost[:5]}"
+        title = self.send("GET", f"/channels/{self.channel}").json()["title"]
+        number = int(title.removeprefix("title "))
+        assert self.acknowledged <= number <= self.sent, (self.acknowledged, number, self.sent)
+        # What the dead database left unanswered was told to come again, and nothing else went wrong.
+        assert set(self.statuses) == {200, 201, 503}, self.statuses
+        in_use = "headwater_control_database_connections_in_use"
+        until(lambda: self.server.metric(in_use) == 0, END_S, "the pool is free")
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+
 def test_without_a_database_broadcasts_go_on_and_new_publishers_are_told_to_wait(server, channel, tmp_path):
     other = server.new_channel()
     offer = publishers.offer()
@@ -185,8 +260,13 @@ def test_without_a_database_broadcasts_go_on_and_new_publishers_are_told_to_wait
                 process.signal(signal.SIGCONT)
         check_recovery(server, other, ask)
 
-        assert server.database_processes()[0].kill()
-        check_recovery(server, other, ask)
+        with Writers(server) as writers:
+            writers.wait_acknowledged()
+            assert server.database_processes()[0].kill()
+            until(lambda: writers.statuses[503], END_S, "a write meets no database")
+            check_recovery(server, other, ask)
+            writers.wait_acknowledged()
+        writers.check_kept()
         follow(channel, publisher, 2, watcher)
         recording = finish(watcher, publisher)
     judge(recording, tmp_path)

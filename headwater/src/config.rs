@@ -17,6 +17,7 @@ use crate::exit::Exit;
 mod admission;
 mod dvr;
 mod edge;
+mod limits;
 mod media;
 mod transcode;
 
@@ -25,6 +26,7 @@ use crate::http::tls::Files;
 pub(crate) use admission::Admission;
 pub(crate) use dvr::Dvr;
 pub(crate) use edge::Edge;
+pub(crate) use limits::Limits;
 pub(crate) use media::Media;
 pub(crate) use transcode::{Transcode, TranscodeMode};
 
@@ -153,18 +155,6 @@ pub(crate) struct Node {
     pub(crate) name: String,
 }
 
-/// Bounds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Limits {
-    /// The most publisher sessions at a time.
-    pub(crate) sessions_max: usize,
-    /// The most connections on the public port at a time.
-    pub(crate) connections_max: usize,
-    /// The most of them from one IPv4 address or IPv6 /64; trusted proxies and this machine may have any number.
-    pub(crate) connections_per_address: usize,
-}
-
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -205,8 +195,6 @@ pub(crate) struct Shutdown {
 const MEDIA_PORT: u16 = 8189;
 /// The port of metrics and health.
 const OPS_PORT: u16 = 9464;
-/// Values that cannot be meant, and would only exhaust the machine.
-const CONNECTIONS_MOST: usize = 1_000_000;
 
 impl Default for Config {
     fn default() -> Self {
@@ -229,7 +217,7 @@ impl Default for Config {
             auth: AuthConfig::default(),
             mail: MailConfig::default(),
             edge: Edge::default(),
-            limits: Limits { sessions_max: 100, connections_max: 50_000, connections_per_address: 1_000 },
+            limits: Limits::default(),
             log: Log { format: LogFormat::Text, filter: "info".to_owned() },
             runtime: Runtime { threads: 0 },
             shutdown: Shutdown { deadline_s: 10 },
@@ -284,15 +272,7 @@ impl Config {
         if self.node.name.is_empty() || self.node.name.len() > 64 {
             return refuse("node.name", "must have 1 to 64 characters");
         }
-        if self.limits.sessions_max == 0 {
-            return refuse("limits.sessions_max", "must be at least 1");
-        }
-        if self.limits.connections_max == 0 || self.limits.connections_max > CONNECTIONS_MOST {
-            return refuse("limits.connections_max", "must be 1 to 1000000");
-        }
-        if self.limits.connections_per_address == 0 {
-            return refuse("limits.connections_per_address", "must be at least 1");
-        }
+        self.limits.check().map_err(|(key, reason)| format!("config: limits.{key}: {reason}"))?;
         self.check_tls()?;
         self.admission.hook().map_err(|(key, reason)| format!("config: admission.{key}: {reason}"))?;
         let checked = dvr::check(&self.dvr).and_then(|()| self.auth.check()).and_then(|()| self.mail.check());

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 
 use super::{accounts, clerk, oidc, refresh, second_factor, sign_in, signing};
+use crate::http::limit::Class;
 use crate::http::routes::Kind::Text;
 use crate::http::routes::{Field, Need, Route, Verb, may, must, route};
 
@@ -27,21 +28,26 @@ fn account_routes() -> Vec<Route> {
             .says("see how to sign in here")
             .answers::<accounts::Ways>(StatusCode::OK),
         route(Verb::Post, "/api/v1/auth/sign-up", Need::Nothing, accounts::sign_up)
+            .class(Class::SignIn)
             .says("ask for a mail with the link that makes an account")
             .takes(&[EMAIL])
             .answers_status(asked),
         route(Verb::Post, "/api/v1/auth/sign-up/confirm", Need::Nothing, accounts::confirm_sign_up)
+            .class(Class::SignIn)
             .says("make the account")
             .takes(NEW)
             .answers::<accounts::Made>(StatusCode::CREATED),
         route(Verb::Post, "/api/v1/auth/password-reset", Need::Nothing, accounts::password_reset)
+            .class(Class::SignIn)
             .says("ask for a mail with the link that sets a new password")
             .takes(&[EMAIL])
             .answers_status(asked),
         route(Verb::Post, "/api/v1/auth/password-reset/confirm", Need::Nothing, accounts::confirm_password_reset)
+            .class(Class::SignIn)
             .says("set the new password, and end every sign-in")
             .takes(&[TOKEN, PASSWORD]),
         route(Verb::Put, "/api/v1/auth/password", Need::SignedIn, accounts::change_password)
+            .class(Class::SignIn)
             .says("change one's password, and end every other sign-in")
             .takes(CHANGE),
     ]
@@ -50,17 +56,21 @@ fn account_routes() -> Vec<Route> {
 fn sign_in_routes() -> Vec<Route> {
     vec![
         route(Verb::Post, "/api/v1/auth/session", Need::Nothing, sign_in::session)
+            .class(Class::SignIn)
             .says("sign a browser in by e-mail address and password")
             .takes(CREDENTIALS),
         route(Verb::Post, "/api/v1/auth/tokens", Need::Nothing, sign_in::tokens)
+            .class(Class::SignIn)
             .says("sign a program in by e-mail address and password")
             .takes(CREDENTIALS)
             .answers::<refresh::Tokens>(StatusCode::OK),
         route(Verb::Post, "/api/v1/auth/tokens/refresh", Need::Nothing, refresh::refresh)
+            .class(Class::SignIn)
             .says("exchange a refresh token, which is used once, for new tokens")
             .takes(REFRESH)
             .answers::<refresh::Tokens>(StatusCode::OK),
         route(Verb::Post, "/api/v1/auth/tokens/revoke", Need::Nothing, refresh::revoke_family)
+            .class(Class::SignIn)
             .says("sign a program out")
             .takes(REFRESH),
         route(Verb::Get, "/.well-known/jwks.json", Need::Nothing, signing::jwks)
@@ -73,14 +83,17 @@ fn second_factor_routes() -> Vec<Route> {
     const SHOWN: &[Field] = &[must("code", Text, "of the second factor")];
     vec![
         route(Verb::Post, "/api/v1/auth/second-factor", Need::SignedIn, second_factor::begin)
+            .class(Class::SignIn)
             .says("make the secret of a second factor, which is told this once")
             .takes(&[PASSWORD])
             .answers::<second_factor::Begun>(StatusCode::CREATED),
         route(Verb::Post, "/api/v1/auth/second-factor/confirm", Need::SignedIn, second_factor::confirm)
+            .class(Class::SignIn)
             .says("show a code of it, from when on it counts")
             .takes(SHOWN)
             .answers::<second_factor::Recovery>(StatusCode::OK),
         route(Verb::Post, "/api/v1/auth/second-factor/remove", Need::SignedIn, second_factor::remove)
+            .class(Class::SignIn)
             .says("remove the second factor")
             .takes(&[PASSWORD, CODE]),
     ]
@@ -90,10 +103,12 @@ fn provider_routes() -> Vec<Route> {
     const RETURN: &[Field] = &[may("return_to", Text, "the path of one of our pages")];
     vec![
         route(Verb::Get, "/api/v1/auth/oidc/start", Need::Nothing, oidc::start)
+            .class(Class::SignIn)
             .says("go to the OpenID provider to sign in")
             .query(RETURN)
             .answers_status(StatusCode::SEE_OTHER),
         route(Verb::Get, "/api/v1/auth/oidc/callback", Need::Nothing, oidc::callback_of_provider)
+            .class(Class::SignIn)
             .says("come back from the OpenID provider")
             .answers_status(StatusCode::SEE_OTHER),
         route(Verb::Post, "/api/v1/auth/clerk/webhook", Need::Nothing, clerk::webhook)

@@ -1,4 +1,4 @@
-//! The check of a route's need, before its handler runs and whatever that handler is.
+//! The check of a route's limit and need, before its handler runs and whatever that handler is.
 
 use std::collections::HashMap;
 
@@ -10,6 +10,8 @@ use schema::{ChannelName, ViewerId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use super::client::Client;
+use super::limit::{self, Class};
 use super::problem::ApiError;
 use super::routes::Need;
 use crate::ControlApi;
@@ -20,15 +22,18 @@ use crate::sql;
 
 /// Lets who may do it pass, with their [`Principal`] among the request's extensions.
 pub(crate) async fn check(
-    State((api, need)): State<(ControlApi, Need)>,
+    State((api, need, class)): State<(ControlApi, Need, Class)>,
+    client: Client,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
+    limit::count_address(&api, class, client.address)?;
     if need == Need::Nothing {
         return Ok(next.run(request).await);
     }
     let (mut parts, body) = request.into_parts();
     let principal = resolve(&api, &parts).await?;
+    limit::count_account(&api, class, principal.who)?;
     if !is_met(&api, need, &principal, &mut parts).await? {
         return Err(ApiError::RoleInsufficient);
     }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::problem::ApiError;
+use crate::strict;
 
 /// The most names of fields that are told.
 const NAMES_MAX: usize = 100;
@@ -161,9 +162,10 @@ impl Fields {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        match serde_json::from_slice(bytes) {
+        match strict::value(bytes) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(_) => Err(bad_json("the body is not a JSON object".into())),
+            Err(error) if error.is_data() => Err(bad_json(format!("the body cannot be read: {error}"))),
             Err(error) => Err(bad_json(format!("the body is not JSON: {error}"))),
         }
     }
@@ -175,7 +177,7 @@ impl Fields {
             Some(Value::Null) => Ok(Patch::Clear),
             Some(value) => match serde_json::from_value(value) {
                 Ok(value) => Ok(Patch::Set(value)),
-                Err(error) => Err(invalid(name, error.to_string())),
+                Err(error) => Err(invalid(name, without_value(&error))),
             },
         }
     }
@@ -200,6 +202,15 @@ impl Fields {
             None => Ok(()),
             Some((name, _)) => Err(ApiError::UnknownField(name.chars().take(64).collect())),
         }
+    }
+}
+
+/// What was expected, without what was found: that may be a secret.
+fn without_value(error: &serde_json::Error) -> String {
+    let error = error.to_string();
+    match error.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("must be {expected}"),
+        None => error,
     }
 }
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, HeaderValue};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -63,12 +65,21 @@ async fn guard(api: &ControlApi, reader: Reader, request: Request, next: Next) -
         Ok(response) => response,
         Err(error) => error.into_response(),
     };
-    let headers = response.headers_mut();
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    protect(response.headers_mut());
     let status = response.status();
     let labels = [method, route.as_str(), status.as_str()];
     api.metrics().requests.with_label_values(&labels).inc();
     response
+}
+
+/// What keeps browsers from taking an answer for anything else, and from keeping or framing it. No answer names an
+/// origin that may read it (`Access-Control-Allow-Origin`): other sites ask by their servers.
+fn protect(headers: &mut HeaderMap) {
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.insert(CONTENT_SECURITY_POLICY, nothing);
 }
 
 async fn run(reader: Reader, request: Request, next: Next) -> Result<Response, ApiError> {

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod cookie;
 pub(crate) mod extract;
 pub(crate) mod guard;
+pub(crate) mod limit;
 pub(crate) mod once;
 pub(crate) mod openapi;
 pub(crate) mod page;

@@ -30,6 +30,9 @@ pub(crate) enum ApiError {
     /// Too many wrong tokens from one address.
     #[error("too many wrong tokens from this address; try again in {retry_after_s} s")]
     AttemptsTooMany { retry_after_s: u64 },
+    /// More requests of a class than one address or account may send.
+    #[error("too many requests; try again in {retry_after_s} s")]
+    RequestsTooMany { retry_after_s: u64 },
     /// Somebody who may not do this, by their role or the scopes of their token.
     #[error("the role or the API token may not do this")]
     RoleInsufficient,
@@ -147,7 +150,7 @@ impl ApiError {
                 StatusCode::FORBIDDEN
             }
             Self::PublishElsewhere { .. } => StatusCode::TEMPORARY_REDIRECT,
-            Self::AttemptsTooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::AttemptsTooMany { .. } | Self::RequestsTooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::VersionChanged => StatusCode::PRECONDITION_FAILED,
@@ -169,6 +172,7 @@ impl ApiError {
             Self::SessionExpired => "session_expired".into(),
             Self::CrossSite => "cross_site".into(),
             Self::AttemptsTooMany { .. } => "attempts_too_many".into(),
+            Self::RequestsTooMany { .. } => "requests_too_many".into(),
             Self::RoleInsufficient => "role_insufficient".into(),
             Self::PublishForbidden { .. } => "publish_forbidden".into(),
             Self::PublishElsewhere { .. } => "publish_elsewhere".into(),
@@ -232,7 +236,9 @@ impl IntoResponse for ApiError {
                     headers.insert(LOCATION, location);
                 }
             }
-            Self::AttemptsTooMany { retry_after_s } | Self::Busy { retry_after_s } => {
+            Self::AttemptsTooMany { retry_after_s }
+            | Self::RequestsTooMany { retry_after_s }
+            | Self::Busy { retry_after_s } => {
                 drop(headers.insert(RETRY_AFTER, retry_after_s.into()));
             }
             _ => {}

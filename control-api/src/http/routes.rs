@@ -10,6 +10,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::access;
+use super::limit::Class;
 use crate::ControlApi;
 use crate::permission::Permission;
 
@@ -167,6 +168,8 @@ pub struct Route {
     pub path: &'static str,
     /// What it needs.
     pub need: Need,
+    /// Which limit its requests count against.
+    pub class: Class,
     /// What it does, in a few words.
     pub says: &'static str,
     /// What its query takes.
@@ -184,18 +187,20 @@ pub struct Route {
     handler: MethodRouter<ControlApi>,
 }
 
-/// A route, for now without words: see [`Route::says`] and the others.
+/// A route, for now without words: see [`Route::says`] and the others. It counts as a read or a write, by its method.
 pub(crate) fn route<H, T>(verb: Verb, path: &'static str, need: Need, handler: H) -> Route
 where
     H: Handler<T, ControlApi>,
     T: 'static,
 {
     let answers = Answers { status: StatusCode::NO_CONTENT, body: None };
+    let class = if verb == Verb::Get { Class::Read } else { Class::Write };
     let handler = on(verb.filter(), handler);
     Route {
         verb,
         path,
         need,
+        class,
         says: "",
         query: &[],
         takes: Takes::Nothing,
@@ -208,6 +213,12 @@ where
 }
 
 impl Route {
+    /// Counts against another limit than its method says.
+    pub(crate) fn class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
     pub(crate) fn says(mut self, says: &'static str) -> Self {
         self.says = says;
         self
@@ -260,10 +271,10 @@ impl Route {
     }
 }
 
-/// The router of `routes`: each checks its need before its handler runs.
+/// The router of `routes`: each counts who asks and checks its need before its handler runs.
 pub(crate) fn router(routes: Vec<Route>, api: &ControlApi) -> Router<ControlApi> {
     routes.into_iter().fold(Router::new(), |router, route| {
-        let check = from_fn_with_state((api.clone(), route.need), access::check);
+        let check = from_fn_with_state((api.clone(), route.need, route.class), access::check);
         router.route(route.path, route.handler.route_layer(check))
     })
 }

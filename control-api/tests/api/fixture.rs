@@ -117,10 +117,14 @@ pub(crate) struct Answer<T = Value> {
 }
 
 impl Plane {
+    /// All tests' requests come from one address, so none is counted: see `protection` for that.
     pub(crate) async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
         let auth = auth(&data);
-        let make = |pool, registry: &Registry| ControlApi::with_auth(pool, registry, auth).unwrap();
+        let make = |pool, registry: &Registry| {
+            let api = ControlApi::with_auth(pool, registry, auth).unwrap();
+            api.with_rate_limits(&control_api::RateLimits::NONE)
+        };
         Self { data, ..Self::start_with(make).await }
     }
 
@@ -195,6 +199,11 @@ impl Plane {
     /// A request with these headers and extensions.
     pub(crate) async fn public(&self, request: Request<Body>) -> Answer {
         send(&self.public, request).await
+    }
+
+    /// The same, as it is.
+    pub(crate) async fn answer(&self, request: Request<Body>) -> axum::response::Response {
+        self.public.clone().oneshot(request).await.unwrap()
     }
 
     /// The same, whatever the answer's body is.

@@ -17,6 +17,7 @@ mod migrations;
 mod once;
 mod permissions;
 mod playback;
+mod protection;
 mod providers;
 mod publish_tokens;
 mod secrets;

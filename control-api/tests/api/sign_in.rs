@@ -23,12 +23,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fixture::{Answer, Plane};
 
-const EMAIL: &str = "ann@example.org";
-const PASSWORD: &str = "correct horse battery";
+pub(crate) const EMAIL: &str = "ann@example.org";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// A control plane whose mails come here.
-struct Home {
-    plane: Plane,
+pub(crate) struct Home {
+    pub(crate) plane: Plane,
     mails: mpsc::Receiver<Mail>,
     _dir: TempDir,
     _desk: JoinSet<()>,
@@ -45,7 +45,7 @@ impl Mailer for Postbox {
 }
 
 impl Home {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::with(AuthConfig { sign_up: SignUp::Open, ..AuthConfig::default() }).await
     }
 
@@ -68,12 +68,12 @@ impl Home {
         Self { plane, mails, _dir: dir, _desk: tasks }
     }
 
-    async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.plane.send_as(None, "POST", &format!("/api/v1/auth/{path}"), body.to_string()).await
     }
 
     /// The mail that comes next, and the token of its link.
-    async fn mail(&mut self) -> (Mail, String) {
+    pub(crate) async fn mail(&mut self) -> (Mail, String) {
         let mail = self.mails.recv().await.unwrap();
         let (_, rest) = mail.text.split_once("#token=").unwrap();
         let token = rest.split_whitespace().next().unwrap().to_owned();
@@ -81,7 +81,7 @@ impl Home {
     }
 
     /// Makes the account of [`EMAIL`].
-    async fn account(&mut self) {
+    pub(crate) async fn account(&mut self) {
         assert_eq!(self.post("sign-up", json!({ "email": EMAIL })).await.status, 202);
         let (_, token) = self.mail().await;
         let made = self.post("sign-up/confirm", json!({ "token": token, "password": PASSWORD })).await;
@@ -92,19 +92,19 @@ impl Home {
         self.post(path, json!({ "email": EMAIL, "password": password })).await
     }
 
-    async fn cookie(&self) -> String {
+    pub(crate) async fn cookie(&self) -> String {
         let answer = self.sign_in("session", PASSWORD).await;
         assert_eq!(answer.status, 204, "{answer:?}");
         answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
     }
 
-    async fn tokens(&self) -> (String, String) {
+    pub(crate) async fn tokens(&self) -> (String, String) {
         let answer = self.sign_in("tokens", PASSWORD).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         pair(&answer)
     }
 
-    async fn refresh(&self, token: &str) -> Answer {
+    pub(crate) async fn refresh(&self, token: &str) -> Answer {
         self.post("tokens/refresh", json!({ "refresh_token": token })).await
     }
 
@@ -459,7 +459,7 @@ async fn bodies_are_refused_field_by_field() {
 }
 
 /// The code of a base32 secret now, `steps` of 30 s away; RFC 6238 by the text.
-fn code(secret: &str, steps: i64) -> String {
+pub(crate) fn code(secret: &str, steps: i64) -> String {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let bits: String = secret.chars().map(|digit| format!("{:05b}", alphabet.find(digit).unwrap())).collect();
     let bytes =

@@ -111,6 +111,7 @@ fn a_bad_value_is_one_line_with_file_key_and_reason() {
             "config: mail.tls: may be none towards this machine alone, and without a password",
         ),
         ("[limits]\nsessions_max = 0", "config: limits.sessions_max: must be at least 1"),
+        ("[limits]\napi_reads_per_minute = -1", "FILE: limits.api_reads_per_minute: must be u32"),
     ] {
         let line = load(toml).unwrap_err();
         assert_eq!(line, expected);

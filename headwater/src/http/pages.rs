@@ -273,6 +273,39 @@ mod tests {
     }
 
     #[test]
+    fn every_page_runs_only_scripts_of_ours_and_stands_in_no_foreign_frame() {
+        let assets: HashMap<_, _> =
+            Files::iter().filter_map(|name| Some((name.to_string(), Asset::new(Files::get(&name)?)))).collect();
+        let known = HashMap::from([("a.html".to_owned(), vec!["sha256-abc".to_owned()])]);
+        let built = assets.get(HASHES).map(|file| script_hashes(file.plain())).unwrap_or_default();
+        let names = assets.keys().filter(|name| name.ends_with(".html")).cloned().chain(["a.html".to_owned()]);
+        let names: Vec<String> = names.collect();
+        let script_hashes = Arc::new(built.into_iter().chain(known).collect());
+        let pages = Pages { directory: Directory::default(), assets: Arc::new(assets), script_hashes };
+        for name in names {
+            let mut headers = HeaderMap::new();
+            pages.describe(&mut headers, &name);
+            let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+            let directives: HashMap<&str, &str> =
+                policy.split(';').filter_map(|directive| directive.trim().split_once(' ')).collect();
+            assert!(
+                !policy.contains("unsafe") && !policy.contains('*') && !policy.contains("http"),
+                "{name}: {policy}"
+            );
+            assert!(directives["script-src"].starts_with("'self'"), "{name}: {policy}");
+            for (directive, value) in [
+                ("frame-ancestors", "'self'"),
+                ("base-uri", "'none'"),
+                ("form-action", "'self'"),
+                ("object-src", "'none'"),
+            ] {
+                assert_eq!(directives.get(directive), Some(&value), "{name}: {policy}");
+            }
+        }
+        assert!(pages.policy("a.html").contains("script-src 'self' 'sha256-abc';"));
+    }
+
+    #[test]
     fn only_the_studio_may_ask_for_devices() {
         assert!(permissions("studio.html").contains("camera=(self)"));
         for other in ["index.html", WATCH_PAGE, "404.html", "studio/index.html"] {

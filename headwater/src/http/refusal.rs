@@ -9,6 +9,12 @@ use schema::api::Problem;
 pub(crate) fn refuse(status: StatusCode, code: &str, title: &str) -> Response<Body> {
     let problem = Problem::new(status.as_u16(), code, title);
     let body = serde_json::to_vec(&problem).unwrap_or_default();
-    let headers = [(header::CONTENT_TYPE, Problem::CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")];
+    let headers = [
+        (header::CONTENT_TYPE, Problem::CONTENT_TYPE),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ];
     (status, headers, body).into_response()
 }

@@ -166,6 +166,7 @@ async fn control_plane(
     }
     let auth = Auth::new(&config.auth, &config.mail, &config.data, public_url).map_err(Exit::unavailable)?;
     let api = ControlApi::with_auth(pool.clone(), registry, auth).map_err(Exit::software)?;
+    let api = api.with_rate_limits(&config.limits.api());
     let hook = config.admission.hook().map_err(|(key, reason)| Exit::Usage(format!("admission.{key}: {reason}")))?;
     Ok(match hook {
         Some(hook) => api.with_admission_hook(hook),

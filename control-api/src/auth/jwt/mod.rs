@@ -4,7 +4,6 @@
 //! the key that it names can be looked up, then judged ([`Unverified::verify`]).
 
 pub(crate) mod key;
-pub(crate) mod strict;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,6 +11,7 @@ use jsonwebtoken::{Algorithm, crypto};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::strict;
 use key::VerifyingKey;
 
 /// The longest token that is looked at, in bytes.

@@ -1,6 +1,6 @@
-//! JSON of tokens: an object in which no name comes twice, at any depth.
+//! JSON of tokens and bodies: no name comes twice in one object, at any depth.
 //!
-//! Two parsers may take different ones of two equal names, so a token with both is no token.
+//! Two parsers may take different ones of two equal names (RFC 8259 4), so what holds both says nothing.
 
 use std::fmt;
 
@@ -13,10 +13,18 @@ const DEPTH_MAX: u8 = 8;
 
 /// The object in `bytes`, if it is one, and strict.
 pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
-    match serde_json::from_slice(bytes) {
-        Ok(Strict(Value::Object(fields))) => Some(fields),
+    match value(bytes) {
+        Ok(Value::Object(fields)) => Some(fields),
         _ => None,
     }
+}
+
+/// The value in `bytes`, which must be all that they hold.
+///
+/// # Errors
+/// Why there is none, and where; never what is there, which may be a secret.
+pub(crate) fn value(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(bytes).map(|Strict(value)| value)
 }
 
 struct Strict(Value);
@@ -109,5 +117,16 @@ mod tests {
             assert!(object(text.as_bytes()).is_none(), "{text}");
         }
         assert!(object(format!("{{\"a\":{}{}}}", "[".repeat(9), "]".repeat(9)).as_bytes()).is_none());
+    }
+
+    #[test]
+    fn values_are_those_that_serde_json_reads_and_errors_quote_nothing() {
+        for text in ["null", "18446744073709551615", "1e3", "99999999999999999999", r#"["\ud83d\ude00",{"":{}}]"#] {
+            assert_eq!(value(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap(), "{text}");
+        }
+        for text in [r#"{"hunter2":1,"hunter2":2}"#, r#"{"a":hunter2}"#, r#"["hunter2" "hunter2"]"#, "1e999", "NaN"] {
+            let error = value(text.as_bytes()).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 }
