@@ -39,7 +39,7 @@ pub struct ControlMetrics {
     pub signed_tokens_refused: IntCounter,
     /// Broadcasts in node reports that were left out because their key is not in the database.
     pub reports_unknown_key: IntCounter,
-    /// Orders given to nodes to end a session whose key was revoked.
+    /// Orders given to nodes to end a session whose right is gone, or whose broadcast somebody ended.
     pub sessions_ended: IntCounter,
 }
 
@@ -78,7 +78,7 @@ impl ControlMetrics {
             )?,
             sessions_ended: IntCounter::new(
                 "headwater_control_sessions_ended_total",
-                "Orders given to nodes to end a session whose key was revoked.",
+                "Orders given to nodes to end a session whose right is gone, or whose broadcast somebody ended.",
             )?,
         };
         // From zero on, so that the first of its kind shows as an increase.

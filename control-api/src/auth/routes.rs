@@ -70,6 +70,8 @@ fn sign_in_routes() -> Vec<Route> {
 }
 
 fn second_factor_routes() -> Vec<Route> {
+    const SHOWN: &[Field] = &[must("code", Text, "of the second factor")];
+    const GONE: &[Field] = &[PASSWORD, CODE];
     vec![
         route(Verb::Post, "/api/v1/auth/second-factor", Need::SignedIn, second_factor::begin)
             .says("make the secret of a second factor, which is told this once")
@@ -77,11 +79,11 @@ fn second_factor_routes() -> Vec<Route> {
             .answers::<second_factor::Begun>(StatusCode::CREATED),
         route(Verb::Post, "/api/v1/auth/second-factor/confirm", Need::SignedIn, second_factor::confirm)
             .says("show a code of it, from when on it counts")
-            .takes(&[must("code", Text, "of the second factor")])
+            .takes(SHOWN)
             .answers::<second_factor::Recovery>(StatusCode::OK),
         route(Verb::Post, "/api/v1/auth/second-factor/remove", Need::SignedIn, second_factor::remove)
             .says("remove the second factor")
-            .takes(&[PASSWORD, CODE]),
+            .takes(GONE),
     ]
 }
 

@@ -214,6 +214,14 @@ async fn the_openapi_document_has_every_route_with_its_need() {
         let operation = &document["paths"][route.path][route.verb.as_str().to_lowercase()];
         assert_eq!(operation["x-permission"], route.need.as_str(), "{}", route.path);
         assert_eq!(operation.get("security").is_some(), route.need != Need::Nothing, "{}", route.path);
+        let status = route.answers.status.as_str();
+        let tagged = operation["responses"][status]["headers"].get("ETag").is_some();
+        assert_eq!(tagged, route.tagged, "{}", route.path);
+        let told = |name: &str| operation["parameters"].to_string().contains(&format!("\"name\":\"{name}\""));
+        assert_eq!((told("Idempotency-Key"), told("If-Match")), (route.once, route.matched), "{}", route.path);
+        for name in route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+            assert!(told(name), "{} {name}", route.path);
+        }
         count += 1;
     }
     let items = document["paths"].as_object().unwrap().values();
