@@ -71,7 +71,6 @@ fn sign_in_routes() -> Vec<Route> {
 
 fn second_factor_routes() -> Vec<Route> {
     const SHOWN: &[Field] = &[must("code", Text, "of the second factor")];
-    const GONE: &[Field] = &[PASSWORD, CODE];
     vec![
         route(Verb::Post, "/api/v1/auth/second-factor", Need::SignedIn, second_factor::begin)
             .says("make the secret of a second factor, which is told this once")
@@ -83,7 +82,7 @@ fn second_factor_routes() -> Vec<Route> {
             .answers::<second_factor::Recovery>(StatusCode::OK),
         route(Verb::Post, "/api/v1/auth/second-factor/remove", Need::SignedIn, second_factor::remove)
             .says("remove the second factor")
-            .takes(GONE),
+            .takes(&[PASSWORD, CODE]),
     ]
 }
 
