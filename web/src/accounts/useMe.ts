@@ -17,21 +17,32 @@ export interface SignedIn {
   readonly load: () => void;
 }
 
-/** Who is signed in, as the server says; asked again when any request says that the sign-in is over. */
+/** How often it is asked again while the page is seen, in milliseconds: roles change, and sign-ins end elsewhere. */
+const REFRESH_MS = 5_000;
+
+/** Who is signed in, as the server says; asked again now and then, and when any request says that the sign-in is over. */
 export function useMe(): SignedIn {
   const [known, setKnown] = useState<Known>({ status: 'loading', me: null });
   const [turn, setTurn] = useState(0);
 
   useEffect(() => {
     const stop = new AbortController();
-    fetchMe(stop.signal).then(
-      (me) => { setKnown({ status: 'in', me }); },
-      (error: unknown) => {
-        if (!stop.signal.aborted) setKnown({ status: standing(error), me: null });
-      },
-    );
+    const refresh = (): void => {
+      fetchMe(stop.signal).then(
+        (me) => { setKnown({ status: 'in', me }); },
+        (error: unknown) => {
+          if (!stop.signal.aborted) setKnown((before) => after(before, standing(error)));
+        },
+      );
+    };
+    const refreshIfSeen = (): void => {
+      if (!document.hidden) refresh();
+    };
+    refresh();
+    const timer = window.setInterval(refreshIfSeen, REFRESH_MS);
     return () => {
       stop.abort();
+      window.clearInterval(timer);
     };
   }, [turn]);
 
@@ -45,6 +56,11 @@ export function useMe(): SignedIn {
     };
   }, [load]);
   return { known, load };
+}
+
+/** A server that is away for a moment takes nobody's page away. */
+function after(before: Known, status: 'out' | 'suspended' | 'unreachable'): Known {
+  return status === 'unreachable' && before.status === 'in' ? before : { status, me: null };
 }
 
 function standing(error: unknown): 'out' | 'suspended' | 'unreachable' {

@@ -145,9 +145,10 @@ function End({ onAir, load }: { readonly onAir: OnAir | null; readonly load: () 
 
 function Past({ channel }: { readonly channel: string }) {
   const runs = usePages(useCallback((cursor: string | null, signal: AbortSignal) => fetchRuns(channel, cursor, signal, 8), [channel]));
+  const over = { ...runs, items: runs.items.filter(({ state }) => state === 'ended' || state === 'lost') };
   return (
     <Card title={words.past}>
-      <List pages={runs} none={words.pastNone} failed={dashboard.failed}>
+      <List pages={over} none={words.pastNone} failed={dashboard.failed}>
         {(run) => <Row key={run.id} name={dateTime(run.startedAt)} facts={runWords(run)} />}
       </List>
     </Card>

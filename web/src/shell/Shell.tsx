@@ -16,11 +16,11 @@ export function Shell({ children }: { readonly children: ReactNode }) {
         {/* A plain link: every page is a document of its own, which the server picks. */}
         <a className={styles.wordmark} href="/">
           <Mark />
-          <span className={styles.product}>{strings.product}</span>
+          {strings.product}
         </a>
         {/* The same for everybody: nothing jumps while the page finds out who is there. */}
         <nav className={styles.nav} aria-label={strings.navigation}>
-          <a className={styles.link} href="/studio">
+          <a className={styles.link} href="/studio" data-place="studio">
             {strings.studio.title}
           </a>
           <a className={styles.link} href="/dashboard">
