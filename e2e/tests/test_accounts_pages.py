@@ -167,8 +167,12 @@ def test_somebody_signs_up_goes_live_and_is_suspended(server, chromium):
         ann.label("Address", "ann-live").label("Title", "Ann live").click("Make the channel")
         ann.at("/dashboard/ann-live#keys").heading("Stream keys").says("There are no keys yet.").look("channel-keys-none")
         ann.click("Make a key").says("Copy this key now")
-        key = ann.secret()
+        first = ann.secret()
         ann.look("channel-keys").click("Done")
+        ann.click("Rotate the key OBS").look("channel-keys-rotate").click("Make the new key").says("Copy this key now")
+        key = ann.secret()
+        assert key != first
+        ann.click("Done").says("good until")
 
         change_settings(ann)
         go_live_and_end(ann, key)
@@ -193,6 +197,7 @@ def change_settings(ann):
 
 
 def go_live_and_end(ann, key):
+    ann.part("Stream keys").click("Revoke the key OBS").confirm("Keep it")
     ann.part("Control room").page.locator('[data-control="offline"]').wait_for()
     ann.look("control-offline")
     with publishers.headwater(ann.server.whip, key):

@@ -17,6 +17,7 @@ import styles from './Account.module.css';
 import { FactorCard } from './FactorCard';
 import { Gate } from './Gate';
 import gateStyles from './Gate.module.css';
+import { roleWords } from './roles';
 import { TokensCard } from './TokensCard';
 
 const words = accounts.account;
@@ -75,12 +76,6 @@ function ProfileCard({ me, reload }: { readonly me: Me; readonly reload: () => v
       </Form>
     </Card>
   );
-}
-
-/** The name of a role. */
-export function roleWords(role: string): string {
-  const names: Readonly<Record<string, string>> = words.roles;
-  return names[role] ?? role;
 }
 
 function SessionCard({ me }: { readonly me: Me }) {

@@ -16,6 +16,7 @@ import { accounts } from '@/strings/accounts';
 import { dashboard } from '@/strings/dashboard';
 
 import styles from './Account.module.css';
+import { roleWords } from './roles';
 
 const words = accounts.account;
 const DAYS = ['30', '90', '365', '0'] as const;
@@ -53,7 +54,12 @@ export function TokensCard({ me }: { readonly me: Me }) {
 /** What is known of a token, in one line. */
 export function factsOf(token: Token): string {
   const facts = words.tokenFacts(dateTime(token.createdAt), dateTime(token.lastUsedAt, accounts.never), dateTime(token.expiresAt, accounts.never));
-  return `${facts} · ${token.scopes === null ? words.tokenMayAll : words.tokenMay(token.scopes.join(', '))}`;
+  return `${facts} · ${mayWords(token)}`;
+}
+
+function mayWords({ user, role, scopes }: Token): string {
+  if (scopes !== null) return words.tokenMay(scopes.join(', '));
+  return user === null ? roleWords(role) : words.tokenMayAll;
 }
 
 interface ListProps {

@@ -2,7 +2,7 @@
 
 import { useCallback, useState } from 'react';
 
-import { roleWords } from '@/accounts/AccountPage';
+import { roleWords } from '@/accounts/roles';
 import { isChannelName } from '@/api/channels';
 import { may, type Me } from '@/api/me';
 import { changeUser, deleteUser, fetchUsers, makeUser, ROLES, type User, type UserFilter } from '@/api/users';

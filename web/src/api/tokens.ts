@@ -12,6 +12,8 @@ export interface Token {
   readonly name: string;
   /** The handle of whose it is; null of nobody's. */
   readonly user: string | null;
+  /** Of a token of nobody's that has no scopes: `admin` or `read`. */
+  readonly role: string;
   /** null: all that its user may. */
   readonly scopes: readonly string[] | null;
   readonly createdAt: Date | null;
@@ -27,6 +29,7 @@ export function parseToken(item: Record<string, unknown>): Token | null {
     id,
     name: textAt(item, 'name') ?? '',
     user: textAt(item, 'user'),
+    role: textAt(item, 'role') ?? '',
     scopes: Array.isArray(item.scopes) ? item.scopes.filter((scope) => typeof scope === 'string') : null,
     createdAt: dateAt(item, 'created_at'),
     expiresAt: dateAt(item, 'expires_at'),

@@ -1,6 +1,6 @@
 'use client';
 
-import { useId, useState, type InputHTMLAttributes, type ReactNode, type SyntheticEvent } from 'react';
+import { useEffect, useId, useRef, useState, type InputHTMLAttributes, type ReactNode, type SyntheticEvent } from 'react';
 
 import { Button } from './Button';
 import { Copy } from './Copy';
@@ -102,8 +102,11 @@ interface SecretProps {
 /** A secret that is told this once, hidden until asked for. */
 export function Secret({ secret, once, what, done, show, hide, onDone }: SecretProps) {
   const [shown, setShown] = useState(false);
+  const box = useRef<HTMLDivElement>(null);
+  // What was asked from is gone, and the focus with it.
+  useEffect(() => { box.current?.focus(); }, []);
   return (
-    <div className={styles.secret}>
+    <div ref={box} className={styles.secret} tabIndex={-1}>
       <p role="status">{once}</p>
       <div className={styles.values}>
         <code className={styles.code} data-secret={what}>

@@ -66,7 +66,7 @@ export const accounts = {
     suspended: 'This account is suspended',
     suspendedHint: 'Nothing can be done with it now. Ask the operator of this server.',
     forbidden: 'This page is not for you',
-    forbiddenHint: 'Your role does not suffice. You may go on elsewhere:',
+    forbiddenHint: 'Your role does not suffice for it. Go on with one of your pages above.',
   },
 
   signIn: {
@@ -150,7 +150,7 @@ export const accounts = {
     description: 'Your profile, password, second factor and tokens.',
     elsewhere: 'Password and second factor are kept by your identity provider.',
     byToken: 'You signed in with a token, not with an account',
-    byTokenHint: 'Such a sign-in has no profile and no password. You may go on elsewhere:',
+    byTokenHint: 'Such a sign-in has no profile and no password. Go on with one of your pages above.',
     profile: 'Profile',
     name: 'Name, as others see it',
     handle: 'Handle',
@@ -210,6 +210,6 @@ export const accounts = {
     keep: 'Keep it',
     tokenFacts: (made: string, used: string, ends: string) => `made ${made} · last used ${used} · ends ${ends}`,
     tokenMay: (scopes: string) => `may: ${scopes}`,
-    tokenMayAll: 'may all that you may',
+    tokenMayAll: 'may all that its user may',
   },
 } as const;
