@@ -128,7 +128,7 @@ def test_an_account_is_made_by_mail_over_smtp_and_signs_in(postbox):
         mail = postbox.mails.get(timeout=MAIL_S)
         assert (mail["to"], mail["from"]) == ("ann@example.org", "Headwater <no-reply@live.example>")
         text = mail.get_content()
-        assert "https://live.example/account/sign-up#token=" in text
+        assert "https://live.example/verify#token=" in text
         password = "correct horse battery"
         made = post(server, "sign-up/confirm", {"token": token_of(text), "password": password})
         assert made.status == 201, made.body
@@ -145,7 +145,7 @@ def test_without_a_mail_server_mails_are_files_and_the_log_has_no_link():
         (mail,) = until(lambda: mails.is_dir() and list(mails.glob("*.eml")), MAIL_S, "the mail is a file")
         assert mail.stat().st_mode & 0o777 == 0o600
         text = mail.read_text()
-        assert f"{server.url}/account/sign-up#token=" in text
+        assert f"{server.url}/verify#token=" in text
         assert token_of(text) not in server.log()
         assert (server.data / "auth.key").stat().st_mode & 0o777 == 0o600
         keys = web.get(f"{server.url}/.well-known/jwks.json")

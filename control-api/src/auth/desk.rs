@@ -153,13 +153,13 @@ async fn was_sent_enough(work: &mut PgConnection, email: &Email) -> Result<bool,
 /// The secret stands behind `#`, so that no server on the way sees it.
 fn letter(base: &str, purpose: Purpose, has_account: bool, to: &str, token: &str) -> Mail {
     let (subject, what, path, how_long) = match purpose {
-        Purpose::SignUp => ("Finish your account", "make an account", "sign-up", "a day"),
-        Purpose::PasswordReset => ("Set a new password", "set a new password", "password", "an hour"),
+        Purpose::SignUp => ("Finish your account", "make an account", "verify", "a day"),
+        Purpose::PasswordReset => ("Set a new password", "set a new password", "reset", "an hour"),
     };
     let known =
         if has_account { "Somebody asked to make an account with this address, which has one.\n\n" } else { "" };
     let text = format!(
-        "{known}To {what} at {base}, open this link within {how_long}:\n\n{base}/account/{path}#token={token}\n\n\
+        "{known}To {what} at {base}, open this link within {how_long}:\n\n{base}/{path}#token={token}\n\n\
          If you did not ask for this, do nothing: without the link nothing happens.\n"
     );
     Mail { to: to.to_owned(), subject: subject.to_owned(), text }

@@ -133,7 +133,7 @@ async fn an_account_is_made_by_its_link_and_opens_by_its_password() {
     assert_eq!(home.post("sign-up", json!({ "email": " Ann@Example.org " })).await.status, 202);
     let (mail, token) = home.mail().await;
     assert_eq!((mail.to.as_str(), mail.subject.as_str()), (EMAIL, "Finish your account"));
-    assert!(mail.text.contains("https://live.example/account/sign-up#token="), "{}", mail.text);
+    assert!(mail.text.contains("https://live.example/verify#token="), "{}", mail.text);
     let confirm = async |body: Value| home.post("sign-up/confirm", body).await;
     confirm(json!({ "token": token, "password": "short" })).await.is_problem(422, "password_invalid");
     confirm(json!({ "token": token, "password": EMAIL })).await.is_problem(422, "password_invalid");

@@ -27,6 +27,8 @@ struct Files;
 
 /// The placeholder that every watch page is made of.
 const WATCH_PAGE: &str = "watch/_.html";
+/// The placeholder that every channel's control room is made of; the client fills it.
+const CONTROL_ROOM: &str = "dashboard/_.html";
 /// Where the build left the hashes of the pages' inline scripts.
 const HASHES: &str = "csp-hashes.json";
 /// What the client's build writes where the title belongs.
@@ -95,6 +97,12 @@ fn resolve(path: &str, exists: impl Fn(&str) -> bool) -> Target {
         && let Ok(channel) = channel.parse()
     {
         return Target::Watch(channel);
+    }
+    if let Some(channel) = name.strip_prefix("dashboard/")
+        && channel.parse::<ChannelName>().is_ok()
+        && exists(CONTROL_ROOM)
+    {
+        return Target::File(CONTROL_ROOM.to_owned());
     }
     let candidates = match name {
         "" => vec!["index.html".to_owned()],
@@ -255,7 +263,10 @@ mod tests {
 
     #[test]
     fn a_path_names_a_file_a_page_or_a_watch_page() {
-        let exists = |name: &str| ["index.html", "studio.html", "_next/static/a.js", "csp-hashes.json"].contains(&name);
+        let exists = |name: &str| {
+            ["index.html", "studio.html", "dashboard.html", CONTROL_ROOM, "_next/static/a.js", "csp-hashes.json"]
+                .contains(&name)
+        };
         let file = |name: &str| Target::File(name.to_owned());
         for (path, expected) in [
             ("/", file("index.html")),
@@ -265,6 +276,11 @@ mod tests {
             ("/watch/demo", Target::Watch("demo".parse().unwrap())),
             ("/watch/demo/", Target::Watch("demo".parse().unwrap())),
             ("/watch/De%20mo", Target::Missing),
+            ("/dashboard", file("dashboard.html")),
+            ("/dashboard/demo", file(CONTROL_ROOM)),
+            ("/dashboard/demo/", file(CONTROL_ROOM)),
+            ("/dashboard/De%20mo", Target::Missing),
+            ("/dashboard/demo/keys", Target::Missing),
             ("/csp-hashes.json", Target::Missing),
             ("/../Cargo.toml", Target::Missing),
         ] {
@@ -308,7 +324,7 @@ mod tests {
     #[test]
     fn only_the_studio_may_ask_for_devices() {
         assert!(permissions("studio.html").contains("camera=(self)"));
-        for other in ["index.html", WATCH_PAGE, "404.html", "studio/index.html"] {
+        for other in ["index.html", WATCH_PAGE, CONTROL_ROOM, "sign-in.html", "404.html", "studio/index.html"] {
             assert!(!permissions(other).contains("self"), "{other}");
         }
     }

@@ -22,8 +22,9 @@ export function isChannelName(text: string): boolean {
 }
 
 /** The channel in a path such as `/watch/demo`, or null where there is none. */
-export function channelOfPath(path: string): string | null {
-  const name = /^\/watch\/([^/]+)\/?$/.exec(path)?.[1];
+export function channelOfPath(path: string, folder: 'watch' | 'dashboard' = 'watch'): string | null {
+  const [, place, name, rest = ''] = /^\/([^/]+)\/([^/]+)\/?(.*)$/.exec(path) ?? [];
+  if (place !== folder || rest !== '') return null;
   return name !== undefined && isChannelName(name) ? name : null;
 }
 

@@ -25,7 +25,7 @@ export class HttpError extends Error {
 export interface Ask {
   readonly method?: string;
   readonly headers?: Record<string, string>;
-  readonly body?: string;
+  readonly body?: string | Blob;
   /** The longest wait for the whole answer, in milliseconds. */
   readonly timeoutMs?: number;
 }

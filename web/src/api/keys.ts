@@ -8,6 +8,9 @@ export interface KeyInfo {
   readonly label: string;
   readonly createdAt: Date | null;
   readonly lastUsedAt: Date | null;
+  /** Where it was replaced and is good for a while still: its end. */
+  readonly expiresAt: Date | null;
+  readonly isBackup: boolean;
 }
 
 /** A new key: the only time that its secret is told. */
@@ -21,7 +24,14 @@ function parseKey(item: unknown): KeyInfo | null {
   if (!isRecord(item)) return null;
   const id = textAt(item, 'id');
   if (id === null || textAt(item, 'revoked_at') !== null) return null;
-  return { id, label: textAt(item, 'label') ?? '', createdAt: dateAt(item, 'created_at'), lastUsedAt: dateAt(item, 'last_used_at') };
+  return {
+    id,
+    label: textAt(item, 'label') ?? '',
+    createdAt: dateAt(item, 'created_at'),
+    lastUsedAt: dateAt(item, 'last_used_at'),
+    expiresAt: dateAt(item, 'expires_at'),
+    isBackup: item.role === 'backup',
+  };
 }
 
 /** Reads `{keys}`: those that are valid, in the server's order. */
@@ -45,8 +55,13 @@ export async function fetchKeys(channel: string, signal: AbortSignal): Promise<r
 }
 
 /** Makes a key. Rejects with `HttpError` 409 where the channel has too many. */
-export async function makeKey(channel: string, label: string, signal: AbortSignal): Promise<NewKey> {
-  return parseNewKey(await sendJson('POST', `${at(channel)}/keys`, { label }, signal));
+export async function makeKey(channel: string, label: string, signal: AbortSignal, role: 'primary' | 'backup' = 'primary'): Promise<NewKey> {
+  return parseNewKey(await sendJson('POST', `${at(channel)}/keys`, { label, role }, signal));
+}
+
+/** Makes a key in the place of another one, which is good for `overlapS` seconds still. */
+export async function rotateKey(channel: string, id: string, overlapS: number, signal: AbortSignal): Promise<NewKey> {
+  return parseNewKey(await sendJson('POST', `${at(channel)}/keys/${encodeURIComponent(id)}/rotate`, { overlap_s: overlapS }, signal));
 }
 
 /** Makes a key worthless from now on. */

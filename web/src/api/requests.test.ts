@@ -77,7 +77,7 @@ describe('keys and tokens', () => {
         null,
       ],
     });
-    expect(keys).toEqual([{ id: 'a', label: 'OBS', createdAt: new Date('2026-11-22T12:00:00Z'), lastUsedAt: null }]);
+    expect(keys).toEqual([{ id: 'a', label: 'OBS', createdAt: new Date('2026-11-22T12:00:00Z'), lastUsedAt: null, expiresAt: null, isBackup: false }]);
     for (const bad of [null, {}, { keys: {} }]) expect(() => parseKeys(bad)).toThrow(TypeError);
   });
 

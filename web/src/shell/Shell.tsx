@@ -2,6 +2,7 @@ import type { ReactNode } from 'react';
 
 import { strings } from '@/strings';
 
+import { Icon } from './icons';
 import styles from './Shell.module.css';
 
 /** The frame of every page: header with wordmark, then the content. */
@@ -17,9 +18,17 @@ export function Shell({ children }: { readonly children: ReactNode }) {
           <Mark />
           {strings.product}
         </a>
-        <nav aria-label={strings.navigation}>
-          <a className={styles.link} href="/studio">
+        {/* The same for everybody: nothing jumps while the page finds out who is there. */}
+        <nav className={styles.nav} aria-label={strings.navigation}>
+          <a className={styles.link} href="/studio" data-place="studio">
             {strings.studio.title}
+          </a>
+          <a className={styles.link} href="/dashboard">
+            {strings.dashboard}
+          </a>
+          <a className={styles.link} href="/account">
+            <Icon name="person" />
+            <span className="visuallyHidden">{strings.account}</span>
           </a>
         </nav>
       </header>

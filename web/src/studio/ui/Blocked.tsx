@@ -1,7 +1,7 @@
 import { Message } from '@/shell/Message';
 import { strings } from '@/strings';
 
-import { Icon } from './icons';
+import { Icon } from '@/shell/icons';
 import styles from './Studio.module.css';
 
 const words = strings.studio;

@@ -4,7 +4,7 @@ import { strings } from '@/strings';
 import type { Health } from '../health';
 import type { StudioView } from '../studio';
 import { healthWords, sentWords, shareWords } from '../words';
-import { Card } from './fields';
+import { Card } from '@/shell/fields';
 import styles from './Panels.module.css';
 
 const words = strings.studio.health;

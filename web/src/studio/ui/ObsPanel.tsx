@@ -7,8 +7,8 @@ import { Button } from '@/shell/Button';
 import { strings } from '@/strings';
 
 import { WHIP_PATH } from '../whip';
-import { Copy } from './Copy';
-import { Card } from './fields';
+import { Copy } from '@/shell/Copy';
+import { Card } from '@/shell/fields';
 import { KeyList } from './KeyList';
 import styles from './Obs.module.css';
 import { useKeyList } from './useKeyList';

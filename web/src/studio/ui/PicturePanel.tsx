@@ -4,8 +4,8 @@ import { strings } from '@/strings';
 import type { Device } from '../devices';
 import { SOURCES } from '../settings';
 import type { Studio, StudioView } from '../studio';
-import { Card, Select, Switch } from './fields';
-import { Icon } from './icons';
+import { Card, Select, Switch } from '@/shell/fields';
+import { Icon } from '@/shell/icons';
 import styles from './Panels.module.css';
 
 const words = strings.studio.source;

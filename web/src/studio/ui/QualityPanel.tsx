@@ -3,7 +3,7 @@ import { strings } from '@/strings';
 
 import { BITRATES, FRAME_RATES, HEIGHTS, pictureBitrate, PREFERENCES } from '../settings';
 import type { Studio, StudioView } from '../studio';
-import { Card, Select } from './fields';
+import { Card, Select } from '@/shell/fields';
 import styles from './Panels.module.css';
 
 const words = strings.studio.quality;

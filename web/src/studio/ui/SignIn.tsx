@@ -2,6 +2,7 @@
 
 import { useId, useRef, useState, type SyntheticEvent } from 'react';
 
+import { signInAddress } from '@/accounts/redirect';
 import { Button } from '@/shell/Button';
 import { strings } from '@/strings';
 
@@ -60,6 +61,9 @@ export function SignIn({ signIn }: { readonly signIn: (token: string) => Promise
       <Button type="submit" disabled={busy}>
         {words.submit}
       </Button>
+      <a className={styles.account} href={signInAddress(`${window.location.pathname}${window.location.search}`)}>
+        {words.account}
+      </a>
     </form>
   );
 }

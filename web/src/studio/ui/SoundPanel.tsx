@@ -5,8 +5,8 @@ import { strings } from '@/strings';
 
 import { GAIN_MAX, isMusic } from '../settings';
 import type { Studio, StudioView } from '../studio';
-import { Card, Select, Switch } from './fields';
-import { Icon } from './icons';
+import { Card, Select, Switch } from '@/shell/fields';
+import { Icon } from '@/shell/icons';
 import { Meter } from './Meter';
 import styles from './Panels.module.css';
 import { deviceChoices } from './PicturePanel';

@@ -2,7 +2,7 @@ import { strings } from '@/strings';
 
 import { SOURCES, type SourceKind } from '../settings';
 import type { Studio } from '../studio';
-import { Icon } from './icons';
+import { Icon } from '@/shell/icons';
 import styles from './Stage.module.css';
 
 const words = strings.studio;

@@ -11,9 +11,9 @@ import { strings } from '@/strings';
 import { isOn } from '../publish';
 import { pageRefusal } from '../refusal';
 import { Blocked } from './Blocked';
-import { Select } from './fields';
+import { Select } from '@/shell/fields';
 import { HealthPanel } from './HealthPanel';
-import { Icon } from './icons';
+import { Icon } from '@/shell/icons';
 import { LiveBar } from './LiveBar';
 import { ObsPanel } from './ObsPanel';
 import { PicturePanel } from './PicturePanel';
@@ -21,7 +21,7 @@ import { QualityPanel } from './QualityPanel';
 import { SoundPanel } from './SoundPanel';
 import { Stage } from './Stage';
 import styles from './Studio.module.css';
-import { useAllChannels, useChosen } from './useAllChannels';
+import { takeAsked, useChosen, useOwnChannels } from './useAllChannels';
 import { useStudio } from './useStudio';
 
 const words = strings.studio;
@@ -44,15 +44,19 @@ function canCapture(): boolean {
 
 function Live({ account, signOut }: Props) {
   const [studio, view] = useStudio();
-  const channels = useAllChannels();
+  const channels = useOwnChannels(account);
   const on = isOn(view.publish);
   const chosen = channels.items.find(({ name }) => name === view.channel);
   const first = channels.items[0];
 
   useEffect(() => {
     const isSettled = channels.status === 'ready' && !channels.hasMore;
-    if (studio !== null && chosen === undefined && first !== undefined && isSettled) studio.chooseChannel(first.name);
-  }, [studio, chosen, first, channels.status, channels.hasMore]);
+    if (studio === null || !isSettled || on) return;
+    const asked = takeAsked();
+    const isThere = channels.items.some(({ name }) => name === asked);
+    if (asked !== null && isThere) studio.chooseChannel(asked);
+    else if (chosen === undefined && first !== undefined) studio.chooseChannel(first.name);
+  }, [studio, on, chosen, first, channels.status, channels.hasMore, channels.items]);
 
   if (isEmpty(channels)) return <NoChannel />;
   const channel = view.channel;
@@ -82,7 +86,7 @@ function Live({ account, signOut }: Props) {
 
 /** Devices are refused to the whole page: that, and what works all the same. */
 function WithoutDevices({ account, signOut, insecure }: Props & { readonly insecure: boolean }) {
-  const channels = useAllChannels();
+  const channels = useOwnChannels(account);
   const [chosen, choose] = useChosen(channels);
   if (isEmpty(channels)) return <NoChannel />;
   return (
@@ -97,7 +101,11 @@ function WithoutDevices({ account, signOut, insecure }: Props & { readonly insec
 }
 
 function NoChannel() {
-  return <Message heading="h1" title={words.channel.none} hint={words.channel.noneHint} />;
+  return (
+    <Message heading="h1" title={words.channel.none} hint={words.channel.noneHint}>
+      <a href="/dashboard">{words.channel.toDashboard}</a>
+    </Message>
+  );
 }
 
 interface TopBarProps {

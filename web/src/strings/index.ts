@@ -1,11 +1,13 @@
 /**
- * Every word that people read. A translation is another object of this shape.
+ * The words of the pages that viewers see, and of the studio; the folder has those of the others. A translation is another object of this shape.
  *
  * Texts with a gap are functions, so that a language may put the gap where it wants it.
  */
 export const strings = {
   product: 'Headwater',
   navigation: 'Pages',
+  dashboard: 'Dashboard',
+  account: 'Account',
   skipToContent: 'Skip to content',
   noScript: 'This page needs JavaScript to play video.',
   separator: ' · ',
@@ -123,12 +125,14 @@ export const strings = {
       failed: 'Signing in failed, because the server cannot be reached. Try again in a moment.',
       out: 'Sign out',
       as: (name: string) => `Signed in as ${name}`,
+      account: 'Sign in with an account instead',
     },
 
     channel: {
       label: 'Channel',
       none: 'There is no channel yet',
-      noneHint: 'Create one with the API; docs/operating.md says how.',
+      noneHint: 'Make one on the dashboard, or ask the owner of one to make you a member.',
+      toDashboard: 'To the dashboard',
       fixed: 'The channel can be changed when you are not live.',
       watch: 'Watch page',
       watchOpens: 'opens in a new tab',

@@ -14,14 +14,16 @@ interface SelectProps {
   readonly onChoose: (value: string) => void;
   readonly disabled?: boolean;
   readonly hint?: string;
+  /** Its name is for screen readers alone. */
+  readonly bare?: boolean;
 }
 
 /** One of several: the browser's own menu, so that keys, touch and screen readers know it. */
-export function Select({ label, value, choices, onChoose, disabled = false, hint }: SelectProps) {
+export function Select({ label, value, choices, onChoose, disabled = false, hint, bare = false }: SelectProps) {
   const id = useId();
   return (
     <div className={styles.field}>
-      <label className={styles.label} htmlFor={id}>
+      <label className={bare ? 'visuallyHidden' : styles.label} htmlFor={id}>
         {label}
       </label>
       <select
@@ -85,7 +87,7 @@ interface CardProps {
   readonly className?: string | undefined;
 }
 
-/** One matter of the studio, with its name. */
+/** One matter of a page, with its name. */
 export function Card({ title, hint, aside, children, className = '' }: CardProps) {
   const id = useId();
   return (

@@ -6,7 +6,7 @@ import { Button } from '@/shell/Button';
 import { strings } from '@/strings';
 
 import { Icon } from './icons';
-import styles from './Obs.module.css';
+import styles from './Copy.module.css';
 
 const words = strings.studio.obs;
 const TOLD_MS = 2_500;
