@@ -19,6 +19,7 @@ use packager::playlist::{NewPart, Report, Window};
 use packager::segment::{Cut, Part, Segmenter};
 use packager::timing::{AUDIO_FRAME_SAMPLES, AUDIO_RATE, LISTED_SEGMENTS_MAX, Timing, Tracks};
 use schema::ladder::{FrameRate, LatencyProfile};
+use schema::playback::{Claims, PlaybackKey, PlaybackKeys};
 use schema::{AccessUnit, Codec, Incarnation, MediaTime, TrackKind, UnixMicros};
 
 const SEED: u64 = 0x4845_4144_5741_5445;
@@ -304,6 +305,22 @@ fn objects(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A viewer's token, as the origin checks it with every request of what is for members.
+fn tokens(criterion: &mut Criterion) {
+    let key = |id: &str| PlaybackKey { id: id.parse().expect("a key's id"), secret: "s".repeat(43) };
+    let keys = PlaybackKeys::new(vec![key("k2"), key("k1")]);
+    let viewer = "0190b7d4c8f17a3e9d2b5c6e7f801234".parse().expect("a viewer's id");
+    let claims = Claims { channel: "demo".parse().expect("a name"), viewer, expires_s: 600 };
+    let token = keys.sign(&claims).expect("there is a key");
+    assert_eq!(keys.check(&token, &claims.channel, 0).as_ref(), Ok(&claims));
+    let mut group = criterion.benchmark_group("token");
+    group.bench_function("check", |bencher| {
+        bencher.iter(|| keys.check(black_box(&token), &claims.channel, 0).is_ok());
+    });
+    group.bench_function("sign", |bencher| bencher.iter(|| keys.sign(black_box(&claims))));
+    group.finish();
+}
+
 /// Short, so that all of it takes half a minute.
 fn settings() -> Criterion {
     Criterion::default()
@@ -316,6 +333,6 @@ fn settings() -> Criterion {
 criterion_group! {
     name = core;
     config = settings();
-    targets = segmenter, boxes, playlist, dvr, decisions, objects
+    targets = segmenter, boxes, playlist, dvr, decisions, objects, tokens
 }
 criterion_main!(core);

@@ -7,12 +7,13 @@ import tempfile
 from pathlib import Path
 
 from support.server import ROOT
-from support.tools import need
+from support.tools import need, nginx_scripts
 from support.waiting import until
 
 START_S = 10
 STOP_S = 10
-MAIN = """daemon off;
+MAIN = """load_module {scripts};
+daemon off;
 user root root;
 pid {folder}/nginx.pid;
 worker_processes 1;
@@ -51,9 +52,10 @@ class Edge:
         edge = _replaced(edge, "server 127.0.0.1:8080;", f"server {node};")
         edge = _replaced(edge, "listen 8081;", f"listen 127.0.0.1:{self.port};")
         edge = _replaced(edge, "/var/cache/nginx/headwater", str(self.folder / "cache"))
+        edge = _replaced(edge, "/etc/nginx/headwater/playback.js", str(ROOT / "configs/edge/playback.js"))
         temporary = "\n".join(f"  {kind}_temp_path {self.folder}/tmp-{kind};" for kind in KINDS)
         self.conf = self.folder / "nginx.conf"
-        self.conf.write_text(MAIN.format(folder=self.folder, temporary=temporary, edge=edge))
+        self.conf.write_text(MAIN.format(folder=self.folder, scripts=nginx_scripts(), temporary=temporary, edge=edge))
         self.log_path = self.folder / "nginx.log"
         self.process = None
 

@@ -41,6 +41,7 @@ struct KeyRow {
     slate: Option<Vec<u8>>,
     slate_type: Option<String>,
     dvr_s: i32,
+    access: String,
 }
 
 /// `POST /internal/v1/admissions`
@@ -120,7 +121,7 @@ macro_rules! of_channel {
             "select ",
             $of_key,
             ", c.name as channel, c.title, c.ladder, c.profile, c.frame_rate, c.last_width, c.last_height, \
-             c.grace_s, c.second_publisher, c.passthrough, c.slate, c.slate_type, c.dvr_s, ",
+             c.grace_s, c.second_publisher, c.passthrough, c.slate, c.slate_type, c.dvr_s, c.access, ",
             owners_suspended!(),
             " as closed from ",
             $from
@@ -179,5 +180,6 @@ fn grant(row: KeyRow) -> Result<PublishGrant, ApiError> {
         role: word(&row.role),
         slate: slate.map(|(content_type, data)| Slate { content_type, data: data.into() }),
         dvr_s: u32::try_from(row.dvr_s).unwrap_or(0),
+        access: word(&row.access),
     })
 }

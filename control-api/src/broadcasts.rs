@@ -153,6 +153,7 @@ pub(crate) async fn list(
                from broadcasts b join channels c on c.id = b.channel_id left join stream_keys k on k.id = b.key_id \
                  left join channel_members m on m.channel_id = c.id and m.user_id = $5 \
                where c.deleted_at is null and ($1::text is null or c.name = $1) \
+                 and ($1::text is not null or c.access <> 'unlisted' or m.user_id is not null or $6) \
                  and ($2::timestamptz is null or (b.started_at, b.id) < ($2, $3::text)) \
                order by b.started_at desc, b.id desc limit $4"
     );
@@ -162,6 +163,7 @@ pub(crate) async fn list(
         .bind(before_id)
         .bind(limit + 1)
         .bind(principal.as_ref().and_then(Principal::user))
+        .bind(principal.as_ref().is_some_and(|principal| principal.may(Permission::ChannelInspect)))
         .fetch_all(&mut *api.begin().await?)
         .await?;
     let mut broadcasts = rows.into_iter().map(|row| row.seen_by(principal.as_ref())).collect();

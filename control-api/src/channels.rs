@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use schema::ChannelName;
-use schema::api::{PublishGrant, SecondPublisher};
+use schema::api::{Access, PublishGrant, SecondPublisher};
 use schema::ladder::{Ladder, LatencyProfile};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -60,6 +60,7 @@ struct ChannelRow {
     passthrough: bool,
     slate: bool,
     dvr_s: i32,
+    access: String,
     last_width: Option<i32>,
     last_height: Option<i32>,
     created_at: DateTime<Utc>,
@@ -81,6 +82,7 @@ impl From<ChannelRow> for Channel {
             passthrough: row.passthrough,
             slate: row.slate,
             dvr_s: row.dvr_s,
+            access: row.access,
             last_size: size(row.last_width, row.last_height),
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -94,6 +96,7 @@ struct PublicRow {
     name: String,
     title: String,
     profile: String,
+    access: String,
     live_broadcast: Option<String>,
     live_started_at: Option<DateTime<Utc>>,
     reconnecting: Option<bool>,
@@ -126,7 +129,7 @@ impl From<PublicRow> for PublicChannel {
             came_in: None,
             degraded: None,
         });
-        Self { name: row.name, title: row.title, profile: row.profile, live, past: None }
+        Self { name: row.name, title: row.title, profile: row.profile, access: row.access, live, past: None }
     }
 }
 
@@ -134,7 +137,7 @@ impl From<PublicRow> for PublicChannel {
 macro_rules! public_channels {
     ($tail:literal) => {
         concat!(
-            "select c.id, c.name, c.title, c.profile, b.id as live_broadcast, b.started_at as live_started_at, \
+            "select c.id, c.name, c.title, c.profile, c.access, b.id as live_broadcast, b.started_at as live_started_at, \
              b.reconnecting, b.source_width, b.source_height, b.protocol, b.session, b.degraded, \
              b.key_id is not null as by_key, coalesce(k.role, 'primary') as role \
              from channels c left join lateral ( \
@@ -154,17 +157,31 @@ macro_rules! returning_channel {
         concat!(
             $statement,
             " returning name, title, profile, frame_rate, ladder, grace_s, second_publisher, passthrough, \
-             slate is not null as slate, dvr_s, last_width, last_height, created_at, updated_at, id, version"
+             slate is not null as slate, dvr_s, access, last_width, last_height, created_at, updated_at, id, version"
         )
     };
 }
 
-/// `GET /api/v1/channels`
-pub(crate) async fn list(State(api): State<ControlApi>, query: PageQuery) -> Result<Json<ChannelPage>, ApiError> {
+/// `GET /api/v1/channels`: those that are not listed, for who keeps them alone.
+pub(crate) async fn list(
+    principal: Option<Principal>,
+    State(api): State<ControlApi>,
+    query: PageQuery,
+) -> Result<Json<ChannelPage>, ApiError> {
     let limit = query.limit()?;
-    let sql = public_channels!("($1::text is null or c.name > $1) order by c.name limit $2");
-    let rows: Vec<PublicRow> =
-        sql::query_as(sql).bind(query.after()?).bind(limit + 1).fetch_all(&mut *api.begin().await?).await?;
+    let sees_all = principal.as_ref().is_some_and(|principal| principal.may(Permission::ChannelInspect));
+    let sql = public_channels!(
+        "(c.access <> 'unlisted' or $3 or exists (select from channel_members m \
+           where m.channel_id = c.id and m.user_id = $4)) \
+         and ($1::text is null or c.name > $1) order by c.name limit $2"
+    );
+    let rows: Vec<PublicRow> = sql::query_as(sql)
+        .bind(query.after()?)
+        .bind(limit + 1)
+        .bind(sees_all)
+        .bind(principal.as_ref().and_then(Principal::user))
+        .fetch_all(&mut *api.begin().await?)
+        .await?;
     let mut channels = rows.into_iter().map(PublicChannel::from).collect();
     let next = page::cut(&mut channels, limit, |channel| channel.name.clone());
     Ok(Json(ChannelPage { channels, next }))
@@ -206,7 +223,7 @@ pub(crate) async fn settings(
     ChannelPath(name): ChannelPath,
 ) -> Result<Response, ApiError> {
     let sql = "select name, title, profile, frame_rate, ladder, grace_s, second_publisher, passthrough, \
-                 slate is not null as slate, dvr_s, last_width, last_height, created_at, updated_at, id, version \
+                 slate is not null as slate, dvr_s, access, last_width, last_height, created_at, updated_at, id, version \
                from channels where name = $1 and deleted_at is null";
     let query = sql::query_as(sql).bind(name.as_str());
     let row: Option<ChannelRow> = query.fetch_optional(&mut *api.begin().await?).await?;
@@ -255,8 +272,8 @@ async fn has_room(work: &mut PgConnection, user: Uuid) -> Result<(), ApiError> {
 async fn insert(work: &mut PgConnection, name: &ChannelName, wished: Settings) -> Result<ChannelRow, ApiError> {
     let sql = returning_channel!(
         "insert into channels (id, name, title, profile, frame_rate, ladder, grace_s, second_publisher, dvr_s, \
-         passthrough) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (name) where deleted_at is null do nothing"
+         passthrough, access) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (name) where deleted_at is null do nothing"
     );
     let row: Option<ChannelRow> = sql::query_as(sql)
         .bind(Uuid::now_v7())
@@ -269,6 +286,7 @@ async fn insert(work: &mut PgConnection, name: &ChannelName, wished: Settings) -
         .bind(wished.second_publisher.unwrap_or_default().as_str())
         .bind(wished.dvr_s.unwrap_or(0))
         .bind(wished.passthrough.unwrap_or(true))
+        .bind(wished.access.unwrap_or_default().as_str())
         .fetch_optional(work)
         .await?;
     row.ok_or(ApiError::Conflict { code: "channel_exists", title: "there is a channel of this name already" })
@@ -309,6 +327,7 @@ async fn change(
          grace_s = coalesce($8, grace_s), second_publisher = coalesce($9, second_publisher), \
          dvr_s = coalesce($10, dvr_s), \
          passthrough = coalesce($11, passthrough), \
+         access = coalesce($13, access), \
          updated_at = now(), version = version + 1 \
          where name = $1 and deleted_at is null and ($12::bigint[] is null or version = any($12))"
     );
@@ -325,6 +344,7 @@ async fn change(
         .bind(wished.dvr_s)
         .bind(wished.passthrough)
         .bind(if_match.versions())
+        .bind(wished.access.map(Access::as_str))
         .fetch_optional(&mut *work)
         .await?;
     match row {

@@ -23,6 +23,7 @@ pub mod me;
 pub mod members;
 pub mod metrics;
 pub mod permission;
+pub mod playback;
 pub mod postgres;
 mod principal;
 pub mod publish_tokens;
@@ -43,11 +44,13 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::post;
 use prometheus::Registry;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use attempts::Attempts;
 use auth::Auth;
 use http::limit::Limiters;
 use metrics::ControlMetrics;
+use playback::Playback;
 
 pub use admission_hook::{AdmissionHook, HookConfig, HookError, OnFailure, Secret as HookSecret, SecretError};
 pub use database::{ConnectError, Database, DatabaseConfig, Route, SchemaError};
@@ -72,6 +75,7 @@ struct Inner {
     metrics: ControlMetrics,
     attempts: Attempts,
     auth: Auth,
+    playback: Playback,
 }
 
 impl ControlApi {
@@ -90,7 +94,8 @@ impl ControlApi {
     /// If metrics of these names are registered there already.
     pub fn with_auth(pool: PgPool, registry: &Registry, auth: Auth) -> Result<Self, prometheus::Error> {
         let metrics = ControlMetrics::register(registry, &pool)?;
-        let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default(), auth });
+        let playback = Playback::new(registry)?;
+        let inner = Arc::new(Inner { pool, metrics, attempts: Attempts::default(), auth, playback });
         Ok(Self { inner, admission_hook: None, limiters: Arc::new(Limiters::new(&RateLimits::USUAL)) })
     }
 
@@ -134,6 +139,16 @@ impl ControlApi {
     /// Failed sign-ins.
     pub(crate) fn attempts(&self) -> &Attempts {
         &self.inner.attempts
+    }
+
+    /// Who watches.
+    pub(crate) fn playback(&self) -> &Playback {
+        &self.inner.playback
+    }
+
+    /// Writes viewer sessions to the database, in batches, until `cancel`.
+    pub async fn write_viewers(self, cancel: CancellationToken) {
+        playback::run_writer(self, cancel).await;
     }
 }
 

@@ -115,6 +115,12 @@ pub enum Permission {
     TokenAll,
     /// Read what was done.
     AuditRead,
+    /// List the users who were let in to a channel that is for members.
+    ViewerRead,
+    /// Let users in to a channel that is for members, and take that back.
+    ViewerGrant,
+    /// End a viewer session.
+    ViewerPutOut,
 }
 
 /// One permission, and who has it.
@@ -174,6 +180,9 @@ pub const TABLE: &[Row] = &[
     row(Permission::TokenOwn, "token.own", "make, list and revoke one's own API tokens", USERS, NOBODY),
     row(Permission::TokenAll, "token.all", "list and revoke everybody's API tokens", ADMIN, NOBODY),
     row(Permission::AuditRead, "audit.read", "read what was done", ADMIN, OWNER),
+    row(Permission::ViewerRead, "viewer.read", "list who was let in to watch", ORDER, MEMBERS),
+    row(Permission::ViewerGrant, "viewer.grant", "let users in to watch, and take that back", ADMIN, OWNER),
+    row(Permission::ViewerPutOut, "viewer.put_out", "put out a viewer", ORDER, MEMBERS),
 ];
 
 // A permission finds its row by its number.
@@ -183,7 +192,7 @@ const _: () = {
         assert!(TABLE[at].permission as usize == at, "the table is in the order of the permissions");
         at += 1;
     }
-    assert!(Permission::AuditRead as usize + 1 == TABLE.len(), "every permission has a row");
+    assert!(Permission::ViewerPutOut as usize + 1 == TABLE.len(), "every permission has a row");
 };
 
 impl Permission {

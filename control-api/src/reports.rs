@@ -23,6 +23,7 @@ use crate::http::extract::{Typed, invalid, text};
 use crate::http::problem::ApiError;
 use crate::members::owners_suspended;
 use crate::permission::Permission;
+use crate::playback;
 use crate::sql::{self, Work};
 
 /// The most broadcasts in one report.
@@ -67,8 +68,12 @@ pub(crate) async fn report(
     Typed(report): Typed<NodeReport>,
 ) -> Result<Json<ReportAnswer>, ApiError> {
     let node = text("node", &report.node, 1, NODE_LONGEST)?;
+    let channels = report.broadcasts.iter().map(|broadcast| broadcast.channel.clone()).collect();
     let rows = rows(report.broadcasts)?;
-    let stored = store(api.begin().await?, &node, &rows).await?;
+    let mut work = api.begin().await?;
+    let access = playback::access_of(&mut work, channels).await?;
+    let stored = store(work, &node, &rows).await?;
+    let playback = playback::rules(&api, report.playback.as_deref()).await?;
     let metrics = api.metrics();
     metrics.reports_unknown_key.inc_by(stored.unknown_keys);
     for due in &stored.due {
@@ -76,7 +81,7 @@ pub(crate) async fn report(
         metrics.sessions_ended.inc();
     }
     let commands = stored.due.into_iter().filter_map(end_session);
-    Ok(Json(ReportAnswer { commands: commands.collect() }))
+    Ok(Json(ReportAnswer { commands: commands.collect(), access, playback }))
 }
 
 fn end_session(due: DueRow) -> Option<NodeCommand> {

@@ -8,6 +8,7 @@ use crate::http::openapi;
 use crate::http::routes::Kind::{Boolean, Integer, Object, Text, Texts, Time};
 use crate::http::routes::{Field, Need, Route, Verb, may, must, route};
 use crate::permission::Permission as P;
+use crate::playback::{self, grants, heartbeat, put_out, start};
 use crate::web_sessions;
 use crate::{api_tokens, audit, broadcasts, channels, me, members, publish_tokens, slates, stream_keys, users};
 
@@ -18,7 +19,7 @@ const PAGE: &[Field] = &[LIMIT, CURSOR];
 /// All of them, resource by resource.
 pub(crate) fn all() -> Vec<Route> {
     let resources = [about(), channel_routes(), key_routes(), member_routes(), broadcast_routes(), session_routes()];
-    let more = [user_routes(), me_routes(), token_routes(), audit_routes(), auth::routes::all()];
+    let more = [user_routes(), me_routes(), token_routes(), audit_routes(), playback_routes(), auth::routes::all()];
     resources.into_iter().chain(more).flatten().collect()
 }
 
@@ -49,7 +50,7 @@ fn about() -> Vec<Route> {
 
 const CHANNEL: &str = "/api/v1/channels/{name}";
 const NAME: Field = must("name", Text, "a slug of lower-case letters, digits and inner hyphens, at most 64");
-const SETTINGS: [Field; 8] = [
+const SETTINGS: [Field; 9] = [
     may("title", Text, "1 to 200 characters"),
     may("profile", Text, "`ultra`, `low`, `relaxed` or `classic`"),
     may("frame_rate", Integer, "1 to 120; null is that of the source"),
@@ -58,10 +59,11 @@ const SETTINGS: [Field; 8] = [
     may("second_publisher", Text, "`replace` or `refuse`"),
     may("dvr_s", Integer, "0 to 43200 seconds that viewers can rewind"),
     may("passthrough", Boolean, "whether a source that fits is the top rung"),
+    may("access", Text, "who may watch: `public`, `unlisted` or `members`"),
 ];
-const NEW_CHANNEL: [Field; 9] = {
-    let [a, b, c, d, e, f, g, h] = SETTINGS;
-    [NAME, a, b, c, d, e, f, g, h]
+const NEW_CHANNEL: [Field; 10] = {
+    let [a, b, c, d, e, f, g, h, i] = SETTINGS;
+    [NAME, a, b, c, d, e, f, g, h, i]
 };
 
 fn channel_routes() -> Vec<Route> {
@@ -238,6 +240,42 @@ fn token_routes() -> Vec<Route> {
             .answers::<api_tokens::TokenPage>(StatusCode::OK),
         delete("/api/v1/api-tokens/{id}", Need::Everywhere(P::TokenAll), api_tokens::revoke_any)
             .says("revoke anybody's API token"),
+    ]
+}
+
+fn playback_routes() -> Vec<Route> {
+    const SESSION: &str = "/api/v1/viewer-sessions/{id}";
+    const VIEWER: &str = "/api/v1/channels/{name}/viewers/{user}";
+    const PLAYER: &[Field] = &[may("player", Text, "`renewing`, or `simple` for a token of a day")];
+    const TOKEN: &[Field] = &[may("token", Text, "the session's token, by which a restarted server knows it again")];
+    const UNTIL: &[Field] = &[may("until", Time, "the end of the right; none unless said")];
+    vec![
+        post("/api/v1/playback/{name}", Need::Nothing, start::start)
+            .class(Class::Heartbeat)
+            .says("begin to watch: a viewer session, its token and where to play from")
+            .takes(PLAYER)
+            .answers::<playback::Started>(StatusCode::CREATED),
+        post("/api/v1/viewer-sessions/{id}/heartbeat", Need::Nothing, heartbeat::heartbeat)
+            .class(Class::Heartbeat)
+            .says("go on watching; brings a new token when one is due")
+            .takes(TOKEN)
+            .answers::<playback::Beat>(StatusCode::OK),
+        delete(SESSION, Need::Nothing, heartbeat::leave).class(Class::Heartbeat).says("cease to watch"),
+        post("/api/v1/viewer-sessions/{id}/leave", Need::Nothing, heartbeat::leave)
+            .class(Class::Heartbeat)
+            .says("cease to watch, as a page says it that goes"),
+        post("/api/v1/viewer-sessions/{id}/put-out", Need::OnViewerSession(P::ViewerPutOut), put_out::put_out)
+            .says("put out a viewer"),
+        get("/api/v1/channels/{name}/viewers", Need::OnChannel(P::ViewerRead), grants::list)
+            .says("list the users who were let in to watch")
+            .query(PAGE)
+            .answers::<playback::ChannelViewerPage>(StatusCode::OK),
+        put(VIEWER, Need::OnChannel(P::ViewerGrant), grants::grant)
+            .says("let a user in to watch")
+            .takes(UNTIL)
+            .answers::<playback::ChannelViewer>(StatusCode::OK),
+        delete(VIEWER, Need::OnChannel(P::ViewerGrant), grants::take_back)
+            .says("take a user's right to watch back; what they watch ends"),
     ]
 }
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 from functools import cache
+from pathlib import Path
 
 import imageio_ffmpeg
 
@@ -46,6 +47,15 @@ def pgbouncer():
     folder = ROOT / ".local/pgbouncer/usr"
     command = need("pgbouncer", folder / "sbin/pgbouncer", "/usr/sbin/pgbouncer")
     return command, {"LD_LIBRARY_PATH": ":".join(map(str, folder.glob("lib/*-linux-gnu")))}
+
+
+def nginx_scripts():
+    """nginx's script module."""
+    name = "usr/lib/nginx/modules/ngx_http_js_module.so"
+    for place in (ROOT / ".local/nginx" / name, Path("/") / name):
+        if place.is_file():
+            return place
+    raise Missing("nginx's script module is not installed; run scripts/setup --tests")
 
 
 def chromium():

@@ -16,6 +16,7 @@ use crate::exit::Exit;
 
 mod admission;
 mod dvr;
+mod edge;
 mod limits;
 mod media;
 mod transcode;
@@ -24,6 +25,7 @@ use crate::http::proxies::Network;
 use crate::http::tls::Files;
 pub(crate) use admission::Admission;
 pub(crate) use dvr::Dvr;
+pub(crate) use edge::Edge;
 pub(crate) use limits::Limits;
 pub(crate) use media::Media;
 pub(crate) use transcode::{Transcode, TranscodeMode};
@@ -55,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) auth: AuthConfig,
     /// How mail leaves.
     pub(crate) mail: MailConfig,
+    /// Edges that check viewers' tokens.
+    pub(crate) edge: Edge,
     /// Bounds.
     pub(crate) limits: Limits,
     /// Logging.
@@ -212,6 +216,7 @@ impl Default for Config {
             dvr: Dvr::default(),
             auth: AuthConfig::default(),
             mail: MailConfig::default(),
+            edge: Edge::default(),
             limits: Limits::default(),
             log: Log { format: LogFormat::Text, filter: "info".to_owned() },
             runtime: Runtime { threads: 0 },
@@ -271,6 +276,7 @@ impl Config {
         self.check_tls()?;
         self.admission.hook().map_err(|(key, reason)| format!("config: admission.{key}: {reason}"))?;
         let checked = dvr::check(&self.dvr).and_then(|()| self.auth.check()).and_then(|()| self.mail.check());
+        let checked = checked.and_then(|()| self.edge.check());
         checked.map_err(|(key, reason)| format!("config: {key}: {reason}"))?;
         self.media.ice_servers().map_err(|reason| format!("config: media.ice_servers: {reason}"))?;
         if !(1..=200).contains(&self.database.connections_max) {

@@ -3,6 +3,8 @@
 use http::StatusCode;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use crate::refusal::Refusal;
+
 /// The kind of resource that a request is about, as a metrics label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -13,12 +15,14 @@ pub(crate) enum Route {
     Playlist,
     Dvr,
     Object,
+    /// The rules of private playback, for edges.
+    Rules,
     /// Preflights, other methods, and paths that name nothing of ours.
     Other,
 }
 
 impl Route {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Multivariant,
         Self::State,
         Self::AwaitedState,
@@ -26,6 +30,7 @@ impl Route {
         Self::Playlist,
         Self::Dvr,
         Self::Object,
+        Self::Rules,
         Self::Other,
     ];
 
@@ -38,6 +43,7 @@ impl Route {
             Self::Playlist => "playlist",
             Self::Dvr => "dvr",
             Self::Object => "object",
+            Self::Rules => "rules",
             Self::Other => "other",
         }
     }
@@ -91,6 +97,8 @@ pub(crate) struct Metrics {
     body_bytes: IntCounter,
     /// Files read for viewers who rewind, by result.
     file_reads: IntCounterVec,
+    /// Requests refused for want of a right, by the problem's code.
+    kept_out: IntCounterVec,
 }
 
 impl Metrics {
@@ -124,6 +132,17 @@ impl Metrics {
             file_reads.with_label_values(&[result.as_str()]);
         }
         registry.register(Box::new(file_reads.clone()))?;
+        let kept_out = IntCounterVec::new(
+            Opts::new(
+                "headwater_origin_kept_out_total",
+                "Requests refused for want of a right, by the problem's code.",
+            ),
+            &["code"],
+        )?;
+        for refusal in Refusal::OF_GUARD {
+            kept_out.with_label_values(&[refusal.code()]);
+        }
+        registry.register(Box::new(kept_out.clone()))?;
         for (route, class) in Route::ALL.iter().flat_map(|route| CLASSES.map(|class| (route, class))) {
             // From zero on, so that the first of its kind shows as an increase.
             requests.with_label_values(&[route.as_str(), class]);
@@ -133,12 +152,19 @@ impl Metrics {
         registry.register(Box::new(held_refused.clone()))?;
         registry.register(Box::new(wait.clone()))?;
         registry.register(Box::new(body_bytes.clone()))?;
-        Ok(Self { requests, held, held_refused, wait, body_bytes, file_reads })
+        Ok(Self { requests, held, held_refused, wait, body_bytes, file_reads, kept_out })
     }
 
     /// Counts what came of reading a file.
     pub(crate) fn file_read(&self, result: FileRead) {
         self.file_reads.with_label_values(&[result.as_str()]).inc();
+    }
+
+    /// Counts a refusal for want of a right; of others it counts nothing.
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        if refusal.is_of_guard() {
+            self.kept_out.with_label_values(&[refusal.code()]).inc();
+        }
     }
 
     /// Counts one answer.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::{Request, Response, Uri};
+use http::{HeaderMap, Request, Response};
 use prometheus::Registry;
 use schema::ChannelName;
 use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::files::Files;
+use crate::guard::{Entry, Guard, RULES_PATH, Way};
 use crate::limits::Limits;
 use crate::live::directive::{Directive, Form};
 use crate::live::directory::{Directory, Listed};
@@ -17,7 +18,7 @@ use crate::live::route::{Place, Resource};
 use crate::live::{dvr, serve};
 use crate::metrics::{Metrics, Route};
 use crate::refusal::Refusal;
-use crate::reply::{self, Conditions, Content, Method};
+use crate::reply::{self, Conditions, Content, Lifetime, Method, Payload};
 
 /// Answers viewers' requests about what a [`Directory`] lists. Cloning is cheap and shares.
 #[derive(Debug, Clone)]
@@ -31,6 +32,7 @@ struct Shared {
     /// How many requests wait now; the gauge of the same shows it.
     held: AtomicUsize,
     files: Files,
+    guard: Guard,
 }
 
 /// A request, reduced to what its answer needs.
@@ -38,12 +40,22 @@ struct Ask {
     route: Route,
     conditions: Conditions,
     target: Target,
+    audience: Audience,
+}
+
+/// Who may keep an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    /// Shared caches, for all.
+    All,
+    /// The one who asked: a cache that does not check tokens would go on when one is taken back.
+    One,
 }
 
 /// What an answer is made from.
 enum Target {
     Multivariant(Arc<Listed>),
-    AwaitedState(ChannelName),
+    AwaitedState(ChannelName, Entry),
     Playlist(Place, Directive, Form),
     Dvr(Arc<Listed>),
     DvrPlaylist(Place, Directive, Form),
@@ -68,12 +80,25 @@ impl Origin {
     /// # Errors
     /// If metrics of these names are registered already.
     pub fn with_limits(directory: Directory, registry: &Registry, limits: Limits) -> Result<Self, prometheus::Error> {
-        let metrics = Metrics::new(registry)?;
-        let files = Files::new(&limits, metrics.clone());
-        Ok(Self(Arc::new(Shared { directory, limits, metrics, held: AtomicUsize::new(0), files })))
+        Self::guarded(directory, registry, limits, Guard::new(None))
     }
 
-    /// Answers one request for a path under `/live/`; anything else is 404. Never fails.
+    /// The same with a guard that knows who may have what is not for everybody.
+    ///
+    /// # Errors
+    /// If metrics of these names are registered already.
+    pub fn guarded(
+        directory: Directory,
+        registry: &Registry,
+        limits: Limits,
+        guard: Guard,
+    ) -> Result<Self, prometheus::Error> {
+        let metrics = Metrics::new(registry)?;
+        let files = Files::new(&limits, metrics.clone());
+        Ok(Self(Arc::new(Shared { directory, limits, metrics, held: AtomicUsize::new(0), files, guard })))
+    }
+
+    /// Answers one request for a path under `/live/`, `/t/{token}/live/` or `/private/`; anything else is 404. Never fails.
     ///
     /// The request is read and dropped at once, so the future holds nothing of it while it waits for
     /// media, at most three target durations. Dropping the future ends the wait.
@@ -84,12 +109,18 @@ impl Origin {
     }
 
     async fn answer(self, ask: Ask) -> Response<Body> {
-        let Ask { route, conditions, target } = ask;
-        let response = match self.content(target, &conditions).await {
+        let Ask { route, conditions, target, audience } = ask;
+        let mut response = match self.content(target, &conditions).await {
             Ok(Some(content)) => content.respond(&conditions),
             Ok(None) => reply::preflight(),
-            Err(refusal) => reply::problem(refusal, conditions.method),
+            Err(refusal) => {
+                self.0.metrics.refused(refusal);
+                reply::problem(refusal, conditions.method)
+            }
         };
+        if audience == Audience::One {
+            reply::for_one(&mut response);
+        }
         self.0.metrics.answered(route, response.status(), response.body().remaining());
         response
     }
@@ -99,7 +130,9 @@ impl Origin {
         let encoding = conditions.encoding;
         match target {
             Target::Multivariant(listed) => serve::multivariant(self, &listed, encoding).await.map(Some),
-            Target::AwaitedState(channel) => serve::awaited_state(self, &self.0.directory, &channel).await.map(Some),
+            Target::AwaitedState(channel, entry) => {
+                serve::awaited_state(self, &self.0.directory, &channel, entry).await.map(Some)
+            }
             Target::Playlist(place, directive, form) => {
                 serve::playlist(self, &place, directive, form, encoding).await.map(Some)
             }
@@ -117,48 +150,65 @@ impl Origin {
     fn read<B>(&self, request: &Request<B>) -> Ask {
         let method = if request.method() == http::Method::HEAD { Method::Head } else { Method::Get };
         let conditions = Conditions::read(method, request.headers());
-        let (route, target) = self.target(request.method(), request.uri());
-        Ask { route, conditions, target }
+        let (route, target) = self.target(request);
+        let audience = if request.uri().path().starts_with("/t/") { Audience::One } else { Audience::All };
+        Ask { route, conditions, target, audience }
     }
 
-    fn target(&self, method: &http::Method, uri: &Uri) -> (Route, Target) {
+    fn target<B>(&self, request: &Request<B>) -> (Route, Target) {
+        let uri = request.uri();
         if uri.path_and_query().is_some_and(|sent| sent.as_str().len() > self.0.limits.uri_bytes_max) {
             return (Route::Other, Target::Refused(Refusal::UriTooLong));
         }
-        match *method {
+        match *request.method() {
             http::Method::GET | http::Method::HEAD => {}
             http::Method::OPTIONS => return (Route::Other, Target::Preflight),
             _ => return (Route::Other, Target::Refused(Refusal::MethodNotAllowed)),
         }
-        match Resource::parse(uri.path()) {
-            Some(resource) => (resource.route(), self.find(resource, uri.query()).unwrap_or_else(Target::Refused)),
-            None => (Route::Other, Target::Refused(Refusal::NotFound)),
+        if uri.path() == RULES_PATH {
+            return (Route::Rules, self.rules(request.headers()).unwrap_or_else(Target::Refused));
         }
+        let named = Way::of(uri.path()).and_then(|(way, path)| Some((way, Resource::parse(path)?)));
+        let Some((way, resource)) = named else { return (Route::Other, Target::Refused(Refusal::NotFound)) };
+        let route = resource.route();
+        let found = self.0.guard.admit(way, resource.channel(), request.headers());
+        let found = found.and_then(|entry| self.find(resource, uri.query(), entry));
+        (route, found.unwrap_or_else(Target::Refused))
     }
 
-    fn find(&self, resource: Resource<'_>, query: Option<&str>) -> Result<Target, Refusal> {
+    fn find(&self, resource: Resource<'_>, query: Option<&str>, entry: Entry) -> Result<Target, Refusal> {
         let directory = &self.0.directory;
+        let current = |channel: &ChannelName| directory.current_listed(channel).map(|listed| listed.for_entry(entry));
+        let live = |channel: &ChannelName| current(channel).ok_or(Refusal::ChannelOffline)?;
         Ok(match resource {
-            Resource::Multivariant(channel) => {
-                Target::Multivariant(directory.current_listed(&channel).ok_or(Refusal::ChannelOffline)?)
-            }
+            Resource::Multivariant(channel) => Target::Multivariant(live(&channel)?),
             Resource::State(channel) => {
-                Target::Known(Box::new(serve::state(&channel, directory.current_listed(&channel).as_deref())))
+                let current = current(&channel).transpose()?;
+                Target::Known(Box::new(serve::state(&channel, current.as_deref())))
             }
-            Resource::AwaitedState(channel) => Target::AwaitedState(channel),
-            Resource::Thumbnail(channel) => {
-                let broadcast = directory.current(&channel).ok_or(Refusal::ChannelOffline)?;
-                Target::Known(Box::new(serve::thumbnail(&broadcast)?))
-            }
+            Resource::AwaitedState(channel) => Target::AwaitedState(channel, entry),
+            Resource::Thumbnail(channel) => Target::Known(Box::new(serve::thumbnail(&live(&channel)?.broadcast)?)),
             Resource::Playlist(address) => {
-                Target::Playlist(Place::find(directory, &address)?, Directive::parse(query), Form::parse(query))
+                Target::Playlist(Place::find(directory, &address, entry)?, Directive::parse(query), Form::parse(query))
             }
-            Resource::Dvr(channel) => Target::Dvr(directory.current_listed(&channel).ok_or(Refusal::ChannelOffline)?),
+            Resource::Dvr(channel) => Target::Dvr(live(&channel)?),
             Resource::DvrPlaylist(address) => {
-                Target::DvrPlaylist(Place::find(directory, &address)?, Directive::parse(query), Form::parse(query))
+                let place = Place::find(directory, &address, entry)?;
+                Target::DvrPlaylist(place, Directive::parse(query), Form::parse(query))
             }
-            Resource::Object(address, name) => Target::Object(Place::find(directory, &address)?, name.into()),
+            Resource::Object(address, name) => Target::Object(Place::find(directory, &address, entry)?, name.into()),
         })
+    }
+
+    /// What edges check tokens by.
+    fn rules(&self, headers: &HeaderMap) -> Result<Target, Refusal> {
+        let (text, version) = self.0.guard.rules_for_edges(headers)?;
+        Ok(Target::Known(Box::new(Content {
+            media_type: "text/plain",
+            lifetime: Lifetime::Moment,
+            etag: Some(format!("\"{version}\"")),
+            payload: Payload::Plain(text),
+        })))
     }
 
     /// Reads what is kept on disk.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use schema::api::Problem;
+use schema::playback::TokenError;
 use thiserror::Error;
 
 use crate::live::decide::{Reason, TooFar};
@@ -44,9 +45,33 @@ pub(crate) enum Refusal {
     ReloadTimeout,
     #[error("too many requests wait on this node")]
     TooManyHeld,
+    #[error("this channel is for its members; ask for playback at /api/v1/playback/ and its name")]
+    MembersOnly,
+    #[error("{}", TokenError::Invalid)]
+    TokenInvalid,
+    #[error("{}", TokenError::Expired)]
+    TokenExpired,
+    #[error("{}", TokenError::OtherChannel)]
+    TokenOtherChannel,
+    #[error("this viewer session was put out")]
+    PutOut,
+    #[error("this path is for edges, which prove to be one")]
+    EdgeOnly,
+    #[error("the node has no rules of private playback yet")]
+    RulesUnknown,
 }
 
 impl Refusal {
+    /// Those for want of a right.
+    pub(crate) const OF_GUARD: [Self; 6] = [
+        Self::MembersOnly,
+        Self::TokenInvalid,
+        Self::TokenExpired,
+        Self::TokenOtherChannel,
+        Self::PutOut,
+        Self::EdgeOnly,
+    ];
+
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::NotFound
@@ -56,13 +81,21 @@ impl Refusal {
             | Self::ObjectUnknown
             | Self::ThumbnailUnknown
             | Self::DvrUnknown => StatusCode::NOT_FOUND,
+            Self::MembersOnly
+            | Self::TokenInvalid
+            | Self::TokenExpired
+            | Self::TokenOtherChannel
+            | Self::PutOut
+            | Self::EdgeOnly => StatusCode::FORBIDDEN,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::Directive(_) | Self::TooFar(_) => StatusCode::BAD_REQUEST,
             Self::RangeUnsatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::ReloadTimeout | Self::TooManyHeld | Self::FileUnreadable | Self::TooManyReads => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::ReloadTimeout
+            | Self::TooManyHeld
+            | Self::FileUnreadable
+            | Self::TooManyReads
+            | Self::RulesUnknown => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -84,12 +117,24 @@ impl Refusal {
             Self::RangeUnsatisfiable => "range_unsatisfiable",
             Self::ReloadTimeout => "reload_timeout",
             Self::TooManyHeld => "too_many_held",
+            Self::MembersOnly => "members_only",
+            Self::TokenInvalid => "token_invalid",
+            Self::TokenExpired => "token_expired",
+            Self::TokenOtherChannel => "token_other_channel",
+            Self::PutOut => "viewer_put_out",
+            Self::EdgeOnly => "edge_only",
+            Self::RulesUnknown => "rules_unknown",
         }
     }
 
     /// When to ask again, where the asker should know (RFC 9110 10.2.3).
     pub(crate) fn retry_after(self) -> Option<Duration> {
         matches!(self, Self::TooManyHeld | Self::TooManyReads).then_some(Duration::from_secs(1))
+    }
+
+    /// Whether it keeps what is not for everybody from somebody.
+    pub(crate) fn is_of_guard(self) -> bool {
+        Self::OF_GUARD.contains(&self)
     }
 
     pub(crate) fn problem(self) -> Problem {

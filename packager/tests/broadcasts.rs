@@ -54,6 +54,7 @@ fn setup(feed: impl Feed + 'static, script: &Script) -> Setup {
             role: KeyRole::Primary,
             slate: None,
             dvr_s: 0,
+            access: Default::default(),
         },
         broadcast: "b1".parse().unwrap(),
         incarnation: Incarnation(3),

@@ -361,6 +361,7 @@ fn setup(script: &Script, rungs: &[u32]) -> Setup {
             role: KeyRole::Primary,
             slate: None,
             dvr_s: 0,
+            access: Default::default(),
         },
         broadcast: "b1".parse().unwrap(),
         incarnation: Incarnation(3),

@@ -17,8 +17,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::feed::SessionEnd;
-use crate::id::{BroadcastId, ChannelName, Incarnation, SessionId};
+use crate::id::{BroadcastId, ChannelName, Incarnation, SessionId, ViewerId};
 use crate::ladder::{Ladder, LatencyProfile, PictureSize};
+use crate::playback::PlaybackKey;
 use crate::secret::StreamKey;
 
 /// Where a node asks for admission.
@@ -94,6 +95,9 @@ pub struct PublishGrant {
     /// How much of the broadcast is kept for rewinding, in seconds: at most [`PublishGrant::DVR_S_MAX`]; 0 is nothing.
     #[serde(default)]
     pub dvr_s: u32,
+    /// Who may watch.
+    #[serde(default)]
+    pub access: Access,
 }
 
 impl PublishGrant {
@@ -111,6 +115,31 @@ fn usual_passthrough() -> bool {
 
 fn usual_grace_s() -> u32 {
     PublishGrant::GRACE_S_USUAL
+}
+
+/// Who may watch a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Everybody; it is listed.
+    #[default]
+    Public,
+    /// Everybody who knows its name; it is not listed.
+    Unlisted,
+    /// Who has the right to, by a playback token alone.
+    Members,
+}
+
+impl Access {
+    /// The word used in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Unlisted => "unlisted",
+            Self::Members => "members",
+        }
+    }
 }
 
 /// What happens when a publisher comes while another one is on the channel.
@@ -199,6 +228,9 @@ pub struct NodeReport {
     pub node: String,
     /// The broadcasts that run or ended since the last report that was answered.
     pub broadcasts: Vec<BroadcastReport>,
+    /// The [`PlaybackRules::version`] that it plays by; `None` before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playback: Option<String>,
 }
 
 /// The state of a broadcast.
@@ -250,6 +282,41 @@ pub struct BroadcastReport {
 pub struct ReportAnswer {
     /// Orders to the node, each carried out at most once and harmless when repeated.
     pub commands: Vec<NodeCommand>,
+    /// Who may watch the channels of the report.
+    #[serde(default)]
+    pub access: Vec<ChannelAccess>,
+    /// The rules of private playback, if they are not those that the node plays by already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playback: Option<PlaybackRules>,
+}
+
+/// Who may watch one channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelAccess {
+    /// Which channel.
+    pub channel: ChannelName,
+    /// Who may watch it.
+    pub access: Access,
+}
+
+/// What a node checks viewers' tokens by. It keeps them until it is told others, however long the control plane is away.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaybackRules {
+    /// Changes whenever anything here does.
+    pub version: String,
+    /// The keys that are valid, the one that signs first: at most [`crate::playback::KEYS_MAX`].
+    pub keys: Vec<PlaybackKey>,
+    /// The viewer sessions that are put out: at most [`crate::playback::DENIED_MAX`].
+    pub denied: Vec<DeniedViewer>,
+}
+
+/// A viewer session that is put out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeniedViewer {
+    /// Which.
+    pub viewer: ViewerId,
+    /// Until when a token of it may be good, in seconds since 1970; after that nobody need remember it.
+    pub until_s: u64,
 }
 
 /// An order to a node.
@@ -327,6 +394,7 @@ mod tests {
             role: KeyRole::Backup,
             slate: Some(Slate { content_type: "image/png".to_owned(), data: Bytes::from_static(b"\x89PNG") }),
             dvr_s: 3_600,
+            access: Access::Members,
         }
     }
 
@@ -341,12 +409,13 @@ mod tests {
     #[test]
     fn a_grant_of_an_older_control_plane_has_the_usual_settings() {
         let mut sent = serde_json::to_value(grant()).unwrap();
-        for new in ["grace_s", "second_publisher", "passthrough", "role", "slate", "dvr_s"] {
+        for new in ["grace_s", "second_publisher", "passthrough", "role", "slate", "dvr_s", "access"] {
             sent.as_object_mut().unwrap().remove(new).unwrap();
         }
         let read: PublishGrant = serde_json::from_value(sent).unwrap();
         assert_eq!((read.grace_s, read.slate, read.dvr_s, read.passthrough), (60, None, 0, true));
         assert_eq!((read.second_publisher, read.role), (SecondPublisher::Replace, KeyRole::Primary));
+        assert_eq!(read.access, Access::Public);
     }
 
     #[test]

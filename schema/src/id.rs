@@ -100,6 +100,14 @@ slug_id! {
     SessionId, 64
 }
 slug_id! {
+    /// The id of one viewer session, unguessable: 128 random bits in hexadecimal digits.
+    ViewerId, 40
+}
+slug_id! {
+    /// The name of a key that signs playback tokens.
+    PlaybackKeyId, 32
+}
+slug_id! {
     /// The name of one rendition within a broadcast: `720p`, `audio`.
     RenditionName, 32
 }

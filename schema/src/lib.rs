@@ -8,13 +8,14 @@ pub mod api;
 pub mod feed;
 pub mod id;
 pub mod ladder;
+pub mod playback;
 pub mod secret;
 pub mod subscriber;
 pub mod time;
 pub mod unit;
 
 pub use feed::{Feed, FeedEvent, SessionEnd, Zero};
-pub use id::{BroadcastId, ChannelName, Incarnation, SessionId, UserName};
+pub use id::{BroadcastId, ChannelName, Incarnation, SessionId, UserName, ViewerId};
 pub use secret::StreamKey;
 pub use subscriber::subscriber;
 pub use time::{MediaTime, UnixMicros};

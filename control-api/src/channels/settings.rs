@@ -1,6 +1,6 @@
 //! What may be set on a channel, and within which limits. Knows no database.
 
-use schema::api::{PublishGrant, SecondPublisher};
+use schema::api::{Access, PublishGrant, SecondPublisher};
 use schema::ladder::{Ladder, LatencyProfile, Rung};
 use serde::de::DeserializeOwned;
 
@@ -24,6 +24,7 @@ pub(super) struct Settings {
     pub(super) second_publisher: Option<SecondPublisher>,
     pub(super) dvr_s: Option<i32>,
     pub(super) passthrough: Option<bool>,
+    pub(super) access: Option<Access>,
 }
 
 impl Settings {
@@ -60,6 +61,7 @@ impl Settings {
             second_publisher: defaulted(fields, "second_publisher", SecondPublisher::default())?,
             dvr_s: dvr_s.map(u32::cast_signed),
             passthrough: defaulted(fields, "passthrough", true)?,
+            access: defaulted(fields, "access", Access::default())?,
         })
     }
 }

@@ -32,6 +32,8 @@ pub struct Channel {
     pub slate: bool,
     /// How much of its running broadcast is kept for rewinding, in seconds; 0 is nothing.
     pub dvr_s: i32,
+    /// Who may watch: `public`, `unlisted` or `members`.
+    pub access: String,
     /// The size of its last source.
     #[schema(value_type = Option<Object>)]
     pub last_size: Option<PictureSize>,
@@ -50,6 +52,8 @@ pub struct PublicChannel {
     pub title: String,
     /// How much latency it trades for robustness.
     pub profile: String,
+    /// Who may watch: `public`, `unlisted` or `members`.
+    pub access: String,
     /// What runs on it now.
     pub live: Option<LiveBroadcast>,
     /// How its last broadcast ended, which may be before the one that runs.

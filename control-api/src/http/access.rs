@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use schema::ChannelName;
+use schema::{ChannelName, ViewerId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ use super::problem::ApiError;
 use super::routes::Need;
 use crate::ControlApi;
 use crate::permission::{ChannelRole, Permission};
+use crate::playback;
 use crate::principal::{Principal, resolve};
 use crate::sql;
 
@@ -47,7 +48,7 @@ async fn is_met(api: &ControlApi, need: Need, principal: &Principal, parts: &mut
     if principal.may(permission) {
         return Ok(true);
     }
-    let by_channel = matches!(need, Need::OnChannel(_) | Need::OnBroadcast(_));
+    let by_channel = matches!(need, Need::OnChannel(_) | Need::OnBroadcast(_) | Need::OnViewerSession(_));
     match principal.user() {
         Some(user) if by_channel => is_member_that_may(api, need, permission, user, principal, parts).await,
         _ => Ok(false),
@@ -64,6 +65,7 @@ async fn is_member_that_may(
 ) -> Result<bool, ApiError> {
     let unknown = match need {
         Need::OnBroadcast(_) => "broadcast",
+        Need::OnViewerSession(_) => "viewer_session",
         _ => "channel",
     };
     let path = Path::<HashMap<String, String>>::from_request_parts(parts, api).await;
@@ -85,6 +87,9 @@ struct MemberRow {
 }
 
 async fn find(api: &ControlApi, need: Need, value: &str, user: Uuid) -> Result<Option<MemberRow>, ApiError> {
+    if matches!(need, Need::OnViewerSession(_)) {
+        return find_by_viewer(api, value, user).await;
+    }
     let sql = match need {
         Need::OnBroadcast(_) => {
             "select m.role from broadcasts b join channels c on c.id = b.channel_id \
@@ -102,4 +107,13 @@ async fn find(api: &ControlApi, need: Need, value: &str, user: Uuid) -> Result<O
     }
     let mut work = api.begin().await?;
     Ok(sql::query_as(sql).bind(value).bind(user).fetch_optional(&mut *work).await?)
+}
+
+async fn find_by_viewer(api: &ControlApi, value: &str, user: Uuid) -> Result<Option<MemberRow>, ApiError> {
+    let Ok(viewer) = value.parse::<ViewerId>() else { return Ok(None) };
+    let mut work = api.begin().await?;
+    let Some(channel) = playback::channel_of(api, &mut work, &viewer).await? else { return Ok(None) };
+    let sql = "select m.role from channels c left join channel_members m on m.channel_id = c.id and m.user_id = $2 \
+               where c.id = $1 and c.deleted_at is null";
+    Ok(sql::query_as(sql).bind(channel).bind(user).fetch_optional(&mut *work).await?)
 }

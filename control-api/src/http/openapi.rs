@@ -118,7 +118,7 @@ fn needs_in_words(need: Need) -> String {
         Need::Nothing => "Needs nothing.".to_owned(),
         Need::SignedIn => "Needs a proof of being somebody.".to_owned(),
         Need::Everywhere(permission) => format!("Needs `{permission}` by role."),
-        Need::OnChannel(permission) | Need::OnBroadcast(permission) => {
+        Need::OnChannel(permission) | Need::OnBroadcast(permission) | Need::OnViewerSession(permission) => {
             format!("Needs `{permission}` by role, or by role in the channel.")
         }
     }
@@ -224,7 +224,9 @@ pub(crate) fn permissions_page(routes: &[Route]) -> String {
         let on = match route.need {
             Need::Nothing | Need::SignedIn => route.need.as_str().replace('_', " "),
             Need::Everywhere(permission) => format!("`{permission}`"),
-            Need::OnChannel(permission) | Need::OnBroadcast(permission) => format!("`{permission}` on the channel"),
+            Need::OnChannel(permission) | Need::OnBroadcast(permission) | Need::OnViewerSession(permission) => {
+                format!("`{permission}` on the channel")
+            }
         };
         let _ = writeln!(page, "| `{} {}` | {on} | {} |", route.verb.as_str(), route.path, route.says);
     }

@@ -60,6 +60,9 @@ pub(crate) enum ApiError {
     /// An `Idempotency-Key` that came with another request before.
     #[error("the Idempotency-Key was used for another request")]
     IdempotencyKeyReused,
+    /// Understood, and not granted.
+    #[error("{title}")]
+    Refused { status: StatusCode, code: &'static str, title: &'static str },
     /// Understood, but in the way of what is there already.
     #[error("{title}")]
     Conflict { code: &'static str, title: &'static str },
@@ -151,7 +154,7 @@ impl ApiError {
             Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::VersionChanged => StatusCode::PRECONDITION_FAILED,
-            Self::Body { status, .. } => *status,
+            Self::Body { status, .. } | Self::Refused { status, .. } => *status,
             Self::Invalid { .. } | Self::UnknownField(_) | Self::IdempotencyKeyReused => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
@@ -178,7 +181,10 @@ impl ApiError {
             Self::VersionChanged => "version_changed".into(),
             Self::IdempotencyKeyReused => "idempotency_key_reused".into(),
             Self::Unknown(what) => format!("{what}_unknown"),
-            Self::KeyRefused { code, .. } | Self::Conflict { code, .. } | Self::Body { code, .. } => (*code).into(),
+            Self::KeyRefused { code, .. }
+            | Self::Conflict { code, .. }
+            | Self::Body { code, .. }
+            | Self::Refused { code, .. } => (*code).into(),
             Self::Invalid { field, .. } => format!("{field}_invalid"),
             Self::UnknownField(_) => "field_unknown".into(),
             Self::Busy { .. } => "busy".into(),

@@ -27,6 +27,8 @@ pub enum Need {
     OnChannel(Permission),
     /// The same, of the channel whose broadcast is `{id}` of the path.
     OnBroadcast(Permission),
+    /// The same, of the channel that the viewer session `{id}` of the path watches.
+    OnViewerSession(Permission),
 }
 
 impl Need {
@@ -35,9 +37,10 @@ impl Need {
     pub fn permission(self) -> Option<Permission> {
         match self {
             Self::Nothing | Self::SignedIn => None,
-            Self::Everywhere(permission) | Self::OnChannel(permission) | Self::OnBroadcast(permission) => {
-                Some(permission)
-            }
+            Self::Everywhere(permission)
+            | Self::OnChannel(permission)
+            | Self::OnBroadcast(permission)
+            | Self::OnViewerSession(permission) => Some(permission),
         }
     }
 

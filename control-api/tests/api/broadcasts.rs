@@ -81,10 +81,10 @@ async fn callers_see_how_a_publisher_came_in_and_why_it_ended_and_strangers_do_n
 
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let outside = plane.get(channel).await.body;
-    assert_eq!(names(&outside), ["live", "name", "profile", "title"]);
+    assert_eq!(names(&outside), ["access", "live", "name", "profile", "title"]);
     assert_eq!(names(&outside["live"]), ["broadcast", "source_size", "started_at", "state"]);
     let page = plane.get("/api/v1/channels").await.body;
-    assert_eq!(names(&page["channels"][0]), ["live", "name", "profile", "title"]);
+    assert_eq!(names(&page["channels"][0]), ["access", "live", "name", "profile", "title"]);
     let list = plane.get(LIST).await.body;
     let public = ["channel", "ended_at", "id", "source_size", "started_at", "state"];
     assert_eq!(names(&list["broadcasts"][0]), public);

@@ -17,7 +17,10 @@ async fn a_created_channel_is_shown_to_everybody_without_its_settings() {
     assert_eq!(made.body["slate"], false);
     let shown = plane.get("/api/v1/channels/talk").await;
     assert_eq!(shown.status, 200);
-    assert_eq!(shown.body, json!({ "name": "talk", "title": "A talk", "profile": "ultra", "live": null }));
+    assert_eq!(
+        shown.body,
+        json!({ "name": "talk", "title": "A talk", "profile": "ultra", "access": "public", "live": null })
+    );
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use std::thread;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use control_api::auth::Auth;
+use control_api::auth::config::{AuthConfig, MailConfig};
 use control_api::permission::{ChannelRole, Role};
 use control_api::postgres::{Durability, Options};
 use control_api::secret::ApiToken;
@@ -23,6 +25,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -55,6 +58,11 @@ fn shared() -> &'static Shared {
         });
         Shared { options: options.recv().unwrap(), _guard: guard }
     })
+}
+
+/// Local accounts, with the sealing key of `data`.
+fn auth(data: &TempDir) -> Auth {
+    Auth::new(&AuthConfig::default(), &MailConfig::default(), data.path(), "http://localhost").unwrap()
 }
 
 fn guard(dir: &Path) -> ChildStdin {
@@ -95,6 +103,9 @@ pub(crate) struct Plane {
     registry: Registry,
     public: Router,
     internal: Router,
+    api: ControlApi,
+    /// What the process keeps, its sealing key too.
+    data: TempDir,
 }
 
 /// An answer with a JSON body, or none.
@@ -108,10 +119,12 @@ pub(crate) struct Answer<T = Value> {
 impl Plane {
     /// All tests' requests come from one address, so none is counted: see `protection` for that.
     pub(crate) async fn start() -> Self {
-        Self::start_with(|pool, registry| {
-            ControlApi::new(pool, registry).unwrap().with_rate_limits(&control_api::RateLimits::NONE)
-        })
-        .await
+        let data = tempfile::tempdir().unwrap();
+        let auth = auth(&data);
+        let make = |pool, registry: &Registry| {
+            ControlApi::with_auth(pool, registry, auth).unwrap().with_rate_limits(&control_api::RateLimits::NONE)
+        };
+        Self { data, ..Self::start_with(make).await }
     }
 
     /// The same with a control plane that `make` makes.
@@ -130,8 +143,30 @@ impl Plane {
             key: made.stream_key,
             registry,
             public: control_api::public_router(api.clone()),
-            internal: control_api::internal_router(api),
+            internal: control_api::internal_router(api.clone()),
+            api,
+            data: dir,
         }
+    }
+
+    /// The same after a restart: what was in memory alone is gone.
+    pub(crate) fn restarted(self) -> Self {
+        let registry = Registry::new();
+        let api = ControlApi::with_auth(self.database.pool().clone(), &registry, auth(&self.data)).unwrap();
+        Self {
+            registry,
+            public: control_api::public_router(api.clone()),
+            internal: control_api::internal_router(api.clone()),
+            api,
+            ..self
+        }
+    }
+
+    /// Writes viewer sessions to the database now.
+    pub(crate) async fn write_viewers(&self) {
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        self.api.clone().write_viewers(cancel).await;
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -248,7 +283,7 @@ impl Plane {
     }
 
     pub(crate) async fn report(&self, node: &str, broadcasts: &[BroadcastReport]) -> ReportAnswer {
-        let report = NodeReport { node: node.to_owned(), broadcasts: broadcasts.to_vec() };
+        let report = NodeReport { node: node.to_owned(), broadcasts: broadcasts.to_vec(), playback: None };
         let body = serde_json::to_string(&report).unwrap();
         let answer = self.internal("/internal/v1/reports", body).await;
         assert_eq!(answer.status, 200, "{answer:?}");

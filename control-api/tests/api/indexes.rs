@@ -1,5 +1,6 @@
 //! An index for each query: every route is asked over large tables, and the database itself counts what was read in turn.
 
+use control_api::permission::Role;
 use control_api::{ApiRoute, Verb};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -46,6 +47,14 @@ insert into refresh_tokens (hash, family_id) select sha256(('refresh' || id)::by
 insert into recovery_codes (hash, user_id) select sha256(('code' || id)::bytea), id from users;
 insert into user_identities (issuer, subject, user_id) select 'https://id.example', name, id from users;
 insert into webhook_deliveries (provider, id) select 'clerk', name from users;
+insert into channel_viewers (channel_id, user_id)
+  select c.id, u.id from channels c join users u on u.name = replace(c.name, 'channel-', 'user-');
+insert into viewer_sessions (id, channel_id, user_id, started_at, last_seen_at, token_until, ended_at, end_reason)
+  select md5(c.name), c.id, v.user_id, now() - n * interval '1 minute', now() - n * interval '1 minute',
+         now() - n * interval '1 minute', case when n % 100 = 0 then null else now() end,
+         case when n % 100 = 0 then null else 'left' end
+  from (select *, row_number() over () as n from channels) c join channel_viewers v on v.channel_id = c.id;
+insert into denied_viewers (viewer_session, until) select id, now() + interval '1 hour' from viewer_sessions;
 analyze;
 ";
 
@@ -63,11 +72,13 @@ fn filled(route: &ApiRoute, ids: &Ids) -> String {
         path if path.contains("/users/") || path.contains("/members/") => &ids.user,
         path if path.contains("/broadcasts/") => &ids.broadcast,
         path if path.contains("/keys/") => &ids.key,
+        path if path.contains("/viewer-sessions/") => &ids.viewer,
         _ => &ids.token,
     };
     route
         .path
         .replace("channels/{name}", "channels/channel-7")
+        .replace("playback/{name}", "playback/channel-7")
         .replace("{name}", "user-7")
         .replace("{id}", id)
         .replace("{user}", &ids.user)
@@ -78,15 +89,16 @@ struct Ids {
     key: String,
     broadcast: String,
     token: String,
+    viewer: String,
 }
 
 async fn ids(pool: &PgPool) -> Ids {
     let sql = "select (select id::text from users where name = 'user-7'), \
                (select k.id::text from stream_keys k join channels c on c.id = k.channel_id where c.name = 'channel-7'), \
                (select b.id from broadcasts b join channels c on c.id = b.channel_id where c.name = 'channel-7'), \
-               (select id::text from api_tokens where name = 'user-7')";
-    let (user, key, broadcast, token) = sqlx::query_as(sql).fetch_one(pool).await.unwrap();
-    Ids { user, key, broadcast, token }
+               (select id::text from api_tokens where name = 'user-7'), md5('channel-7')";
+    let (user, key, broadcast, token, viewer) = sqlx::query_as(sql).fetch_one(pool).await.unwrap();
+    Ids { user, key, broadcast, token, viewer }
 }
 
 /// What a write says that is understood; others are refused after they were looked up.
@@ -129,7 +141,24 @@ async fn no_request_reads_a_large_table_in_turn() {
     read.blame(&plane, "an admission").await;
     plane.report("node-7", &[]).await;
     read.blame(&plane, "a report").await;
+    play(&plane, &mut read).await;
     assert!(read.blamed.is_empty(), "{}", read.blamed.join("\n"));
+}
+
+/// What viewers cost who have an account: a place, the renewal of a token, a session that is taken up again, and what is
+/// written in batches.
+async fn play(plane: &Plane, read: &mut Read) {
+    let token = plane.token_of(Some("user-8"), Role::Viewer, None).await;
+    plane.execute("update channels set access = 'members' where name = 'channel-8' and deleted_at is null").await;
+    let started = plane.send_as(Some(&token), "POST", "/api/v1/playback/channel-8", "").await;
+    assert_eq!(started.status, 201, "{started:?}");
+    read.blame(plane, "a viewer with an account").await;
+    plane.write_viewers().await;
+    read.blame(plane, "the writer of viewer sessions").await;
+    let body = json!({ "token": started.body["token"] }).to_string();
+    let path = format!("/api/v1/viewer-sessions/{}/heartbeat", started.body["viewer_session"].as_str().unwrap());
+    assert_eq!(plane.send_as(None, "POST", &path, body).await.body["state"], "watching");
+    read.blame(plane, "a heartbeat").await;
 }
 
 /// What was read in turn so far, and by whom.

@@ -16,6 +16,7 @@ mod internal;
 mod migrations;
 mod once;
 mod permissions;
+mod playback;
 mod protection;
 mod providers;
 mod publish_tokens;

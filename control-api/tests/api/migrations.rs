@@ -200,3 +200,16 @@ async fn the_eighth_migration_is_harmless_when_repeated_and_the_database_guards_
         assert_eq!(code, "23514", "{change}: {refused}");
     }
 }
+
+const NINTH: &str = include_str!("../../../schema/migrations/0009_playback.sql");
+
+#[tokio::test]
+async fn the_ninth_migration_can_be_repeated_and_leaves_channels_to_everybody() {
+    let database = empty_database().await;
+    database.migrate().await.unwrap();
+    for script in [FIRST_DATA, NINTH, NINTH] {
+        sqlx::raw_sql(script).execute(database.pool()).await.unwrap();
+    }
+    let access: String = sqlx::query_scalar("select access from channels").fetch_one(database.pool()).await.unwrap();
+    assert_eq!(access, "public");
+}

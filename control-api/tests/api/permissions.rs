@@ -30,7 +30,7 @@ impl Asker {
         };
         let row = TABLE.iter().find(|row| row.permission == permission).unwrap();
         let by_role = self.role.is_some_and(|role| row.roles.contains(&role));
-        let on_channel = matches!(need, Need::OnChannel(_) | Need::OnBroadcast(_));
+        let on_channel = matches!(need, Need::OnChannel(_) | Need::OnBroadcast(_) | Need::OnViewerSession(_));
         let by_channel = on_channel && self.member.is_some_and(|member| row.channel_roles.contains(&member));
         let in_scope = self.scope.is_none_or(|scope| scope == row.word);
         !self.suspended && in_scope && (by_role || by_channel)
@@ -73,11 +73,21 @@ async fn askers(plane: &Plane) -> Vec<Asker> {
     askers
 }
 
+/// Of a viewer session on the channel.
+const VIEWER: &str = "0123456789abcdef0123456789abcdef";
+
+fn filled(route: &ApiRoute) -> String {
+    let id = match route.path {
+        path if path.starts_with("/api/v1/broadcasts/") => "b1",
+        path if path.starts_with("/api/v1/viewer-sessions/") => VIEWER,
+        _ => "0190a0a0-0000-7000-8000-000000000000",
+    };
+    route.path.replace("{name}", "demo").replace("{id}", id).replace("{user}", "nobody")
+}
+
 /// A request that reaches the handler of `route`, which then refuses it or does no harm.
 async fn ask(plane: &Plane, route: &ApiRoute, token: Option<&str>) -> Answer {
-    let nobody = "0190a0a0-0000-7000-8000-000000000000";
-    let id = if route.path.starts_with("/api/v1/broadcasts/") { "b1" } else { nobody };
-    let path = route.path.replace("{name}", "demo").replace("{id}", id).replace("{user}", "nobody");
+    let path = filled(route);
     let mut request = Request::builder().method(route.verb.as_str()).uri(path);
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
@@ -96,6 +106,8 @@ async fn every_route_is_open_to_exactly_those_whom_the_table_names() {
     let plane = Plane::start().await;
     let live = plane.live("b1").await;
     plane.report("n1", from_ref(&live)).await;
+    let sql = "insert into viewer_sessions (id, channel_id, token_until) select $1, id, now() from channels";
+    sqlx::query(sql).bind(VIEWER).execute(plane.pool()).await.unwrap();
     let (askers, mut allowed, mut refused) = (askers(&plane).await, 0, 0);
     for route in declared_routes() {
         for asker in &askers {
@@ -125,9 +137,17 @@ async fn a_member_of_one_channel_is_a_stranger_to_another_and_to_none() {
     for none in ["none", "A", "%00", "%ff", "demo%2f.."] {
         ask(&format!("/api/v1/channels/{none}/keys")).await.is_problem(404, "channel_unknown");
     }
-    for none in ["none", "%00", "%ff"] {
+    for none in ["none", "%00", "%ff", VIEWER] {
         let answer = plane.send_as(Some(&owner), "POST", &format!("/api/v1/broadcasts/{none}/end"), "").await;
         answer.is_problem(404, "broadcast_unknown");
+        let path = format!("/api/v1/viewer-sessions/{none}/put-out");
+        plane.send_as(Some(&owner), "POST", &path, "").await.is_problem(404, "viewer_session_unknown");
+    }
+    let of = async |channel: &str| plane.send_as(None, "POST", &format!("/api/v1/playback/{channel}"), "").await;
+    for (channel, status) in [("demo", 204), ("other", 403)] {
+        let id = of(channel).await.body["viewer_session"].as_str().unwrap().to_owned();
+        let path = format!("/api/v1/viewer-sessions/{id}/put-out");
+        assert_eq!(plane.send_as(Some(&owner), "POST", &path, "").await.status, status, "{channel}");
     }
     plane.execute("delete from channel_members").await;
     ask("/api/v1/channels/demo/keys").await.is_problem(403, "role_insufficient");
@@ -157,6 +177,7 @@ fn what_belongs_to_a_channel_or_a_broadcast_names_it_in_its_path() {
         let key = match route.need {
             Need::OnChannel(_) => "/api/v1/channels/{name}",
             Need::OnBroadcast(_) => "/api/v1/broadcasts/{id}",
+            Need::OnViewerSession(_) => "/api/v1/viewer-sessions/{id}",
             _ if route.path == "/.well-known/jwks.json" => "/.well-known/",
             _ => "/api/",
         };
@@ -165,7 +186,9 @@ fn what_belongs_to_a_channel_or_a_broadcast_names_it_in_its_path() {
         assert!(ids.insert((route.path, route.verb.as_str())), "{} twice", route.path);
         // Who signs in is nobody yet.
         let signs_in = route.path == "/api/v1/session" || route.path.starts_with("/api/v1/auth/");
-        assert!(route.verb == Verb::Get || route.need != Need::Nothing || signs_in, "{}", route.path);
+        // Who watches may be nobody; the id of their session, 128 random bits, is the proof that it is theirs.
+        let watches = route.path == "/api/v1/playback/{name}" || route.path.starts_with("/api/v1/viewer-sessions/{id}");
+        assert!(route.verb == Verb::Get || route.need != Need::Nothing || signs_in || watches, "{}", route.path);
     }
 }
 
@@ -185,8 +208,7 @@ async fn every_documented_field_is_read_and_no_other() {
             (_, Kind::Object) => json!({}),
             (_, Kind::Texts) => json!(["x"]),
         };
-        let path = route.path.replace("{name}", "demo").replace("{user}", "nobody");
-        let path = path.replace("{id}", "0190a0a0-0000-7000-8000-000000000000");
+        let path = filled(&route);
         let required: Map<String, Value> =
             fields.iter().filter(|field| field.required).map(|field| (field.name.to_owned(), value(field))).collect();
         for field in fields {

@@ -129,3 +129,14 @@ fn a_secret_value_never_stands_in_the_error_or_the_debug_output() {
         load("[auth.oidc]\nclient_secret = \"hunter2\"\n[mail]\nusername = \"u\"\npassword = \"hunter2\"").unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
 }
+
+#[test]
+fn an_edge_secret_is_long_and_not_shown() {
+    let load = |secret: &str| load(&format!("[edge]\nsecret = \"{secret}\""));
+    let config = load(&"s3cret".repeat(6)).unwrap();
+    assert!(!format!("{config:?}").contains("s3cret"));
+    for bad in ["", "short", &"a b".repeat(20), &"a".repeat(257)] {
+        let refused = load(bad).unwrap_err();
+        assert_eq!(refused, "config: edge.secret: must be 32 to 256 visible ASCII characters", "{bad}");
+    }
+}

@@ -147,7 +147,7 @@ impl Pages {
     /// The placeholder with the channel's title and preview; the name stands in while the channel is not live.
     fn watch(&self, channel: &ChannelName, base: Option<String>) -> Response {
         let Some(page) = self.assets.get(WATCH_PAGE) else { return missing() };
-        let live = self.directory.current(channel);
+        let live = self.directory.current_for_everybody(channel);
         let title = live.as_ref().map_or_else(|| channel.to_string(), |live| live.title.clone());
         let html = preview::fill(&String::from_utf8_lossy(page.plain()), base.as_deref(), live.as_deref())
             .replace(CHANNEL_MARK, channel.as_str())

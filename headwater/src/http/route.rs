@@ -88,6 +88,10 @@ impl Route {
         let below = |prefix: &str| path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'));
         match () {
             () if let Some(rest) = below("/live") => live(rest),
+            () if let Some(rest) = below("/t") => {
+                guarded(rest.split_once('/').and_then(|(_, rest)| rest.split_once('/')))
+            }
+            () if let Some(rest) = below("/private") => guarded(Some(("", rest.get(1..).unwrap_or_default()))),
             () if below("/whip").is_some() => Self::Whip,
             () if below("/api").is_some() || path == "/.well-known/jwks.json" => Self::Api,
             () if is_asset(path) => Self::Asset,
@@ -111,6 +115,12 @@ impl Route {
                 | Self::LiveOther
         )
     }
+}
+
+/// The same behind a token or by an edge's way: what follows is `live/…`, or nothing of ours.
+fn guarded(rest: Option<(&str, &str)>) -> Route {
+    let rest = rest.and_then(|(_, rest)| rest.strip_prefix("live"));
+    rest.filter(|rest| rest.starts_with('/')).map_or(Route::LiveOther, live)
 }
 
 /// What the part of a path behind `/live` is about.
@@ -154,6 +164,16 @@ mod tests {
             ("/live/demo/b1/720p/init-1-0.mp4", Route::LiveInit),
             ("/live/demo/b1/720p/seg-1-2.m4s", Route::LiveSegment),
             ("/live/demo/b1/720p/part-1-2-3.m4s", Route::LivePart),
+            ("/t/a.b.c/live/demo/index.m3u8", Route::Multivariant),
+            ("/t/a.b.c/live/demo/b1/720p/part-1-2-3.m4s", Route::LivePart),
+            ("/t/a.b.c/lively", Route::LiveOther),
+            ("/t/a.b.c", Route::LiveOther),
+            ("/t", Route::LiveOther),
+            ("/tv", Route::Page),
+            ("/private/live/demo/b1/720p/index.m3u8", Route::LivePlaylist),
+            ("/private/rules", Route::LiveOther),
+            ("/private", Route::LiveOther),
+            ("/privately", Route::Page),
             ("/live", Route::LiveOther),
             ("/live/", Route::LiveOther),
             ("/live/demo/b1/720p/x/part-1-2-3.m4s", Route::LiveOther),

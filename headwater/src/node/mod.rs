@@ -20,7 +20,7 @@ use packager::broadcast::{
 };
 use packager_transcode::process::WorkerCommand;
 use prometheus::Registry;
-use schema::api::{BroadcastReport, BroadcastState, KeyRole, Protocol, PublishGrant};
+use schema::api::{Access, BroadcastReport, BroadcastState, KeyRole, Protocol, PublishGrant};
 use schema::{BroadcastId, ChannelName, Incarnation, SessionEnd, SessionId, UnixMicros};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -228,6 +228,7 @@ impl Node {
         cancel: &CancellationToken,
     ) {
         let Admitted { grant, place } = admitted;
+        let access = grant.access;
         let (status, told) = watch::channel(Status::default());
         let (words, waiting) = mpsc::channel(WORDS_MAX);
         let sessions = HashMap::from([(grant.role, run.publisher.session.clone())]);
@@ -251,7 +252,7 @@ impl Node {
             words: waiting,
             transcoding: Arc::clone(&self.transcoding),
             msn_start: run.msn_start,
-            listing: listing(self.directory.clone(), told.clone()),
+            listing: listing(self.directory.clone(), told.clone(), access),
             status,
             metrics: self.metrics.clone(),
             dvr: Some(self.dvr.clone()),
@@ -303,11 +304,11 @@ fn log_panic(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Makes a broadcast its channel's current one as soon as it can be played.
-fn listing(directory: Directory, told: watch::Receiver<Status>) -> Listing {
+/// Makes a broadcast its channel's current one as soon as it can be played, for whoever may watch it.
+fn listing(directory: Directory, told: watch::Receiver<Status>, access: Access) -> Listing {
     Box::new(move |live| {
         let (channel, broadcast) = (live.channel.clone(), live.id.clone());
-        match directory.list(live) {
+        match directory.list_for(live, access) {
             Ok(()) => {
                 tracing::info!(%channel, %broadcast, "on air");
                 directory.set_state(&broadcast, told.borrow().state);

@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ingest::whip::Whip;
+use origin::{Directory, Guard};
 use schema::BroadcastId;
-use schema::api::{BroadcastReport, BroadcastState, NodeCommand, NodeReport, REPORT_INTERVAL_MS};
+use schema::api::{
+    BroadcastReport, BroadcastState, ChannelAccess, NodeCommand, NodeReport, REPORT_INTERVAL_MS, ReportAnswer,
+};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -77,7 +80,13 @@ impl Reports {
 }
 
 /// Reports until `cancel`, and once more then. News that come too late for one are in the next.
-pub(crate) async fn run(node: String, control: ControlClient, reports: Reports, ends: Ends, cancel: CancellationToken) {
+pub(crate) async fn run(
+    node: String,
+    control: ControlClient,
+    reports: Reports,
+    hands: Hands,
+    cancel: CancellationToken,
+) {
     let mut ticks = interval(Duration::from_millis(REPORT_INTERVAL_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reachable = true;
@@ -87,7 +96,7 @@ pub(crate) async fn run(node: String, control: ControlClient, reports: Reports, 
             () = reports.news() => false,
             () = cancel.cancelled() => true,
         };
-        reachable = report(&node, &control, &reports, &ends, reachable).await;
+        reachable = report(&node, &control, &reports, &hands, reachable).await;
         if last {
             return;
         }
@@ -95,15 +104,13 @@ pub(crate) async fn run(node: String, control: ControlClient, reports: Reports, 
 }
 
 /// One report. Returns whether it was answered; the change is logged, not each failure.
-async fn report(node: &str, control: &ControlClient, reports: &Reports, ends: &Ends, reachable: bool) -> bool {
+async fn report(node: &str, control: &ControlClient, reports: &Reports, hands: &Hands, reachable: bool) -> bool {
     let broadcasts = reports.all();
-    let report = NodeReport { node: node.to_owned(), broadcasts };
+    let report = NodeReport { node: node.to_owned(), broadcasts, playback: hands.guard.version() };
     match control.report(&report).await {
         Ok(answer) => {
             reports.answered(&report.broadcasts);
-            for command in answer.commands {
-                ends.obey(command);
-            }
+            hands.carry_out(answer);
             if !reachable {
                 tracing::info!("the control plane answers reports again");
             }
@@ -118,15 +125,32 @@ async fn report(node: &str, control: &ControlClient, reports: &Reports, ends: &E
     }
 }
 
-/// Who can be told to end.
-pub(crate) struct Ends {
+/// Who can be told something by the answer to a report.
+pub(crate) struct Hands {
     /// The sessions that are open.
     pub(crate) whip: Whip,
     /// The broadcasts whose session is not.
     pub(crate) orders: mpsc::Sender<Order>,
+    /// What viewers can reach.
+    pub(crate) directory: Directory,
+    /// Who keeps what is for members.
+    pub(crate) guard: Guard,
 }
 
-impl Ends {
+impl Hands {
+    fn carry_out(&self, answer: ReportAnswer) {
+        for ChannelAccess { channel, access } in answer.access {
+            self.directory.set_access(&channel, access);
+        }
+        if let Some(rules) = answer.playback {
+            tracing::debug!(version = rules.version, denied = rules.denied.len(), "new rules of private playback");
+            self.guard.set_rules(rules);
+        }
+        for command in answer.commands {
+            self.obey(command);
+        }
+    }
+
     fn obey(&self, command: NodeCommand) {
         match command {
             NodeCommand::EndSession { session, end, reason } => {

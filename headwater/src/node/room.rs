@@ -307,6 +307,7 @@ mod tests {
             role: schema::api::KeyRole::Primary,
             slate: None,
             dvr_s: 0,
+            access: schema::api::Access::Public,
             passthrough: true,
         };
         let unknown = estimate(&grant);

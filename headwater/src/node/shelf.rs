@@ -138,6 +138,7 @@ mod tests {
                 role: KeyRole::Primary,
                 slate: None,
                 dvr_s: 0,
+                access: Default::default(),
             },
             publisher: Publishing { session: "s1".parse().unwrap(), key_id: "k1".into() },
             outline: Outline {

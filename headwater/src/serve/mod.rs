@@ -16,7 +16,7 @@ use control_api::auth::Auth;
 use control_api::{ControlApi, FirstRunNames};
 use ingest::whip::{self, Whip};
 use ingest_rtc::{Endpoint, EndpointConfig};
-use origin::{Directory, Origin};
+use origin::{Directory, Guard, Limits, Origin};
 use prometheus::Registry;
 use serde::Serialize;
 use tokio::net::UnixListener;
@@ -40,7 +40,7 @@ use crate::http::public::Public;
 use crate::media_port;
 use crate::node::Node;
 use crate::node::admission::NodeAdmission;
-use crate::node::reporter::{self, Ends, Reports};
+use crate::node::reporter::{self, Hands, Reports};
 use crate::node::room::Room;
 use crate::ops::Ops;
 use crate::process;
@@ -114,12 +114,14 @@ async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate
     let reports = Reports::default();
     let (orders, ordered) = mpsc::channel(ORDERS_QUEUE);
     let node = Node::new(config, directory.clone(), reports.clone(), ordered, room, &registry)?;
-    let public = public(&registry, &whip, &api, directory.clone(), http.metrics.clone())?;
+    let guard = Guard::new(config.edge.secret.clone());
+    let public = public(&registry, &whip, &api, (directory.clone(), guard.clone()), http.metrics.clone())?;
 
     let fallen = CancellationToken::new();
     let reporter = {
-        let (name, ends) = (config.node.name.clone(), Ends { whip: whip.clone(), orders });
-        move |cancel| reporter::run(name, control, reports, ends, cancel)
+        let hands = Hands { whip: whip.clone(), orders, directory: directory.clone(), guard };
+        let name = config.node.name.clone();
+        move |cancel| reporter::run(name, control, reports, hands, cancel)
     };
     let hangup = signals::hangup().map_err(Exit::software)?;
     let mut parts = vec![Part::start("broadcasts", &fallen, |cancel| node.run(arrivals, cancel))];
@@ -128,6 +130,7 @@ async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate
     let desk = api.auth().take_desk();
     let desk = desk.ok_or_else(|| Exit::Software("the mail desk runs already".to_owned()))?;
     parts.push(Part::start("mail", &fallen, |cancel| desk.run(api.clone(), cancel)));
+    parts.push(Part::start("viewer sessions", &fallen, |cancel| api.clone().write_viewers(cancel)));
     parts.push(Part::start("control", &fallen, |cancel| serve_control(internal, api, cancel)));
     ops.readiness.set(true);
     announce(config, &addresses);
@@ -176,10 +179,10 @@ fn public(
     registry: &Registry,
     whip: &Whip,
     api: &ControlApi,
-    directory: Directory,
+    (directory, guard): (Directory, Guard),
     metrics: Metrics,
 ) -> Result<Public, Exit> {
-    let origin = Origin::new(directory.clone(), registry).map_err(Exit::software)?;
+    let origin = Origin::guarded(directory.clone(), registry, Limits::default(), guard).map_err(Exit::software)?;
     let audience = Audience::register(registry).map_err(Exit::software)?;
     Ok(Public {
         origin,

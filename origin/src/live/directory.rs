@@ -10,13 +10,15 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use packager::live::LiveBroadcast;
-use schema::api::BroadcastState;
+use schema::api::{Access, BroadcastState};
 use schema::{BroadcastId, ChannelName};
 use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::watch;
 
 use super::state;
+use crate::guard::Entry;
+use crate::refusal::Refusal;
 
 /// Why a broadcast cannot be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -50,6 +52,8 @@ struct Table {
 pub(crate) struct Listed {
     pub(crate) broadcast: Arc<LiveBroadcast>,
     reconnecting: AtomicBool,
+    /// Only whoever comes with a right may have anything of it.
+    members_only: AtomicBool,
     multivariant_gzip: OnceLock<Bytes>,
     dvr_multivariant_gzip: OnceLock<Bytes>,
 }
@@ -65,14 +69,23 @@ impl Directory {
         Self { table: Arc::default(), broadcasts_max: Self::BROADCASTS_MAX, closed: Arc::default() }
     }
 
-    /// Makes `broadcast` its channel's current one.
+    /// Makes `broadcast` its channel's current one, for everybody to watch.
     ///
     /// # Errors
     /// [`ListError::Full`]; nothing has changed then.
     pub fn list(&self, broadcast: Arc<LiveBroadcast>) -> Result<(), ListError> {
+        self.list_for(broadcast, Access::Public)
+    }
+
+    /// The same for whoever `access` names.
+    ///
+    /// # Errors
+    /// [`ListError::Full`]; nothing has changed then.
+    pub fn list_for(&self, broadcast: Arc<LiveBroadcast>, access: Access) -> Result<(), ListError> {
         let listed = Arc::new(Listed {
             broadcast,
             reconnecting: AtomicBool::new(false),
+            members_only: AtomicBool::new(access == Access::Members),
             multivariant_gzip: OnceLock::new(),
             dvr_multivariant_gzip: OnceLock::new(),
         });
@@ -97,10 +110,27 @@ impl Directory {
         self.closed.subscribe()
     }
 
-    /// What `state.json` says of a channel now.
+    /// What everybody is told of a channel now.
     #[must_use]
     pub fn state(&self, channel: &ChannelName) -> Value {
-        state::of(channel, self.current_listed(channel).as_deref())
+        match self.current_listed(channel) {
+            Some(listed) if listed.is_members_only() => state::for_members(),
+            current => state::of(channel, current.as_deref()),
+        }
+    }
+
+    /// From now on all broadcasts of `channel` that are listed are for whoever `access` names.
+    pub fn set_access(&self, channel: &ChannelName, access: Access) {
+        for listed in self.table.load().broadcasts.values().filter(|listed| listed.broadcast.channel == *channel) {
+            listed.members_only.store(access == Access::Members, Ordering::Relaxed);
+        }
+    }
+
+    /// The current broadcast of a channel, if everybody may watch it.
+    #[must_use]
+    pub fn current_for_everybody(&self, channel: &ChannelName) -> Option<Arc<LiveBroadcast>> {
+        let listed = self.current_listed(channel).filter(|listed| !listed.is_members_only())?;
+        Some(Arc::clone(&listed.broadcast))
     }
 
     /// Tells pages whether the publisher of a listed broadcast is there. Its end they learn from the playlists.
@@ -187,6 +217,19 @@ impl Listed {
     /// True while its publisher is gone and may come back.
     pub(crate) fn is_reconnecting(&self) -> bool {
         self.reconnecting.load(Ordering::Relaxed)
+    }
+
+    /// True if it is not for everybody.
+    pub(crate) fn is_members_only(&self) -> bool {
+        self.members_only.load(Ordering::Relaxed)
+    }
+
+    /// Itself, for whoever may have it.
+    pub(crate) fn for_entry(self: Arc<Self>, entry: Entry) -> Result<Arc<Self>, Refusal> {
+        match entry {
+            Entry::Anybody if self.is_members_only() => Err(Refusal::MembersOnly),
+            Entry::Anybody | Entry::Allowed => Ok(self),
+        }
     }
 
     /// True once no revision can follow and the window is given up.

@@ -11,6 +11,7 @@ use schema::id::RenditionName;
 use schema::{BroadcastId, ChannelName};
 
 use super::directory::{Directory, Listed};
+use crate::guard::Entry;
 use crate::metrics::Route;
 use crate::refusal::Refusal;
 
@@ -82,6 +83,18 @@ impl<'a> Resource<'a> {
         }
     }
 
+    /// The channel that it belongs to.
+    pub(crate) fn channel(&self) -> &ChannelName {
+        match self {
+            Self::Multivariant(channel)
+            | Self::Dvr(channel)
+            | Self::State(channel)
+            | Self::AwaitedState(channel)
+            | Self::Thumbnail(channel) => channel,
+            Self::Playlist(address) | Self::DvrPlaylist(address) | Self::Object(address, _) => &address.channel,
+        }
+    }
+
     pub(crate) fn route(&self) -> Route {
         match self {
             Self::Multivariant(_) => Route::Multivariant,
@@ -108,11 +121,12 @@ pub(crate) struct Place {
 
 impl Place {
     /// Finds what an address names.
-    pub(crate) fn find(directory: &Directory, address: &Address) -> Result<Self, Refusal> {
+    pub(crate) fn find(directory: &Directory, address: &Address, entry: Entry) -> Result<Self, Refusal> {
         let listed = directory.listed(&address.broadcast).ok_or(Refusal::BroadcastUnknown)?;
         if listed.broadcast.channel != address.channel {
             return Err(Refusal::BroadcastUnknown);
         }
+        let listed = listed.for_entry(entry)?;
         let named = |rendition: &LiveRendition| rendition.name == address.rendition;
         let index = listed.broadcast.renditions.iter().position(named).ok_or(Refusal::RenditionUnknown)?;
         Ok(Self { listed, index })

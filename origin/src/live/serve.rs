@@ -16,6 +16,7 @@ use super::directive::{Directive, Form};
 use super::directory::{Directory, Listed};
 use super::route::Place;
 use super::state;
+use crate::guard::Entry;
 use crate::origin::{Held, Origin};
 use crate::refusal::Refusal;
 use crate::reply::{Conditions, Content, Encoding, Lifetime, Payload};
@@ -130,6 +131,7 @@ pub(crate) async fn awaited_state(
     origin: &Origin,
     directory: &Directory,
     channel: &ChannelName,
+    entry: Entry,
 ) -> Result<Content, Refusal> {
     // Before the first look, so that no change is missed between both.
     let mut closed = directory.closed();
@@ -143,7 +145,8 @@ pub(crate) async fn awaited_state(
             }
         }
     }
-    Ok(state(channel, directory.current_listed(channel).as_deref()))
+    let current = directory.current_listed(channel).map(|listed| listed.for_entry(entry)).transpose()?;
+    Ok(state(channel, current.as_deref()))
 }
 
 /// The newest small picture.

@@ -27,6 +27,11 @@ pub(crate) fn of(channel: &ChannelName, current: Option<&Listed>) -> Value {
     })
 }
 
+/// What everybody is told of a broadcast that is for members: nothing but that.
+pub(crate) fn for_members() -> Value {
+    json!({ "state": "members" })
+}
+
 /// The time as RFC 3339 in UTC, to the millisecond; `None` beyond the calendar.
 fn rfc3339(at: UnixMicros) -> Option<String> {
     DateTime::from_timestamp_micros(at.0).map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true))

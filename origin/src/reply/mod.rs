@@ -166,6 +166,14 @@ fn reply(status: StatusCode, lifetime: Lifetime, body: Body) -> Response<Body> {
     response
 }
 
+/// Lets nobody but the viewer's own cache keep the answer (RFC 9111 5.2.2.7).
+pub(crate) fn for_one(response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    let lifetime = headers.get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or("no-store");
+    let lifetime = format!("private, {}", lifetime.trim_start_matches("public, "));
+    set(headers, header::CACHE_CONTROL, lifetime);
+}
+
 /// Sets a header of our own making; one that HTTP cannot carry is left out.
 fn set(headers: &mut HeaderMap, name: HeaderName, value: String) {
     if let Ok(value) = HeaderValue::try_from(value) {

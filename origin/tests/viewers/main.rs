@@ -4,6 +4,7 @@ mod decide;
 mod delivery;
 mod directory;
 mod dvr;
+mod guard;
 mod reload;
 mod stage;
 mod thumbnail;

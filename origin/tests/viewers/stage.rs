@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use origin::{Body, Directory, Limits, Origin};
+use origin::{Body, Directory, Guard, Limits, Origin};
 use packager::live::{
     InitSection, LiveBroadcast, LiveRendition, Name, Object, Objects, Old, SegmentObjects, Snapshot, Update,
 };
@@ -200,8 +200,17 @@ impl Stage {
     }
 
     pub(crate) fn with_limits(limits: Limits) -> Self {
+        Self::build(limits, Guard::new(None))
+    }
+
+    /// The same as empty, behind a guard.
+    pub(crate) fn behind(guard: Guard) -> Self {
+        Self::build(Limits::default(), guard)
+    }
+
+    fn build(limits: Limits, guard: Guard) -> Self {
         let (directory, registry) = (Directory::new(), Registry::new());
-        let origin = Origin::with_limits(directory.clone(), &registry, limits).expect("a new registry is empty");
+        let origin = Origin::guarded(directory.clone(), &registry, limits, guard).expect("a new registry is empty");
         let (live, [video, audio]) = broadcast("demo", "b1");
         directory.list(Arc::clone(&live)).expect("there is room");
         Self { origin, directory, live, video, audio, registry }

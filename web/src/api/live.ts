@@ -29,15 +29,18 @@ export type ChannelState =
       /** null where nothing is kept. */
       readonly dvr: Dvr | null;
     }
+  /** What there is, is told to members alone. */
+  | { readonly kind: 'members'; readonly title: null }
   | { readonly kind: 'ended' | 'offline'; readonly title: string | null };
 
-export function stateUrl(channel: string): string {
-  return `/live/${channel}/state.json`;
+/** `base` stands before the path where a token is needed. */
+export function stateUrl(channel: string, base = ''): string {
+  return `${base}/live/${channel}/state.json`;
 }
 
 /** The same, which the server holds until the channel is live. */
-function awaitedUrl(channel: string): string {
-  return `/live/${channel}/awaited.json`;
+function awaitedUrl(channel: string, base: string): string {
+  return `${base}/live/${channel}/awaited.json`;
 }
 
 /** How long a held answer may take, in milliseconds: the server holds it for 20 s. */
@@ -51,28 +54,31 @@ export function thumbnailUrl(channel: string, version: number): string {
   return `/live/${channel}/thumbnail.jpg?t=${version}`;
 }
 
-/** The multivariant playlist; `said` may be a path, or relative to the state's own URL. */
-function playlistUrl(channel: string, said: string | null): string {
+/** The multivariant playlist; `said` may be a path, which is everybody's, or relative to the state's own URL. */
+function playlistUrl(channel: string, said: string | null, base: string): string {
+  if (said?.startsWith('/live/') === true) return `${base}${said}`;
   const isAbsolute = said !== null && /^(\/|https?:)/.test(said);
-  return isAbsolute ? said : `/live/${channel}/${said ?? 'index.m3u8'}`;
+  return isAbsolute ? said : `${base}/live/${channel}/${said ?? 'index.m3u8'}`;
 }
 
 /** What a state says of rewinding. */
-function dvrOf(said: unknown, channel: string): Dvr | null {
+function dvrOf(said: unknown, channel: string, base: string): Dvr | null {
   if (!isRecord(said) || typeof said.seconds !== 'number' || !(said.seconds > 0)) return null;
-  return { src: playlistUrl(channel, textAt(said, 'playlist') ?? 'dvr.m3u8'), seconds: said.seconds };
+  return { src: playlistUrl(channel, textAt(said, 'playlist') ?? 'dvr.m3u8', base), seconds: said.seconds };
 }
 
 /** Reads a state; throws `TypeError` on anything that is none. */
-export function parseState(body: unknown, channel: string): ChannelState {
+export function parseState(body: unknown, channel: string, base = ''): ChannelState {
   if (!isRecord(body)) throw new TypeError('not a channel state');
   const title = textAt(body, 'title');
   switch (body.state) {
     case 'live': {
-      const src = playlistUrl(channel, textAt(body, 'playlist'));
+      const src = playlistUrl(channel, textAt(body, 'playlist'), base);
       const broadcast = { id: textAt(body, 'broadcast') ?? src, src };
-      return { kind: 'live', broadcast, title, startedAt: dateAt(body, 'started_at'), reconnecting: body.reconnecting === true, dvr: dvrOf(body.dvr, channel) };
+      return { kind: 'live', broadcast, title, startedAt: dateAt(body, 'started_at'), reconnecting: body.reconnecting === true, dvr: dvrOf(body.dvr, channel, base) };
     }
+    case 'members':
+      return { kind: 'members', title: null };
     case 'ended':
     case 'offline':
       return { kind: body.state, title };
@@ -85,9 +91,9 @@ export function parseState(body: unknown, channel: string): ChannelState {
  * Asks for the state of `channel`. A channel that the origin does not know (404) is offline: the
  * origin knows only channels that were live. Rejects as `getJson` does.
  */
-export async function fetchState(channel: string, signal: AbortSignal): Promise<ChannelState> {
+export async function fetchState(channel: string, signal: AbortSignal, base = ''): Promise<ChannelState> {
   try {
-    return parseState(await getJson(stateUrl(channel), signal), channel);
+    return parseState(await getJson(stateUrl(channel, base), signal), channel, base);
   } catch (error) {
     if (error instanceof HttpError && error.status === 404) return { kind: 'offline', title: null };
     throw error;
@@ -95,6 +101,6 @@ export async function fetchState(channel: string, signal: AbortSignal): Promise<
 }
 
 /** The same once the channel is live, or after a while as it is then. Rejects as `getJson` does. */
-export async function fetchAwaitedState(channel: string, signal: AbortSignal): Promise<ChannelState> {
-  return parseState(await getJson(awaitedUrl(channel), signal, HELD_MS), channel);
+export async function fetchAwaitedState(channel: string, signal: AbortSignal, base = ''): Promise<ChannelState> {
+  return parseState(await getJson(awaitedUrl(channel, base), signal, HELD_MS), channel, base);
 }

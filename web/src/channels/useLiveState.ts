@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from 'react';
 
+import { HttpError } from '@/api/http';
 import { fetchState } from '@/api/live';
 
 /** How often a channel in the list is asked for its state, in milliseconds. */
@@ -21,8 +22,10 @@ export function useLiveState(channel: string): LiveState {
         const said = await fetchState(channel, stop.signal);
         if (said.kind !== 'live') setState('notLive');
         else setState(said.reconnecting ? 'reconnecting' : 'live');
-      } catch {
-        if (!stop.signal.aborted) setState('unreachable');
+      } catch (error) {
+        // What is refused so is there.
+        const isForMembers = error instanceof HttpError && error.code === 'members_only';
+        if (!stop.signal.aborted) setState(isForMembers ? 'live' : 'unreachable');
       }
     };
     const refreshNow = (): void => void refresh();

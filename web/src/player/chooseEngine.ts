@@ -6,8 +6,14 @@ import type { Engine, EngineEvents } from './engine';
 import { HlsEngine } from './hlsEngine';
 import { NativeEngine } from './nativeEngine';
 
-/** hls.js wherever there is MSE, for its low latency, and the browser's own HLS elsewhere; null where there is none. */
-export function chooseEngine(video: HTMLVideoElement, events: EngineEvents): Engine | null {
-  if (Hls.isSupported()) return new HlsEngine(video, events);
+/** Whether playback here can go on with another token: where we load, not the browser. */
+export const canRenew = (): boolean => Hls.isSupported();
+
+/**
+ * hls.js wherever there is MSE, for its low latency, and the browser's own HLS elsewhere; null where there is none. `current` is an address
+ * with the newest token.
+ */
+export function chooseEngine(video: HTMLVideoElement, events: EngineEvents, current: (url: string) => string): Engine | null {
+  if (Hls.isSupported()) return new HlsEngine(video, events, current);
   return video.canPlayType('application/vnd.apple.mpegurl') === '' ? null : new NativeEngine(video, events);
 }

@@ -3,7 +3,7 @@
 import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type FragBufferedData, type HlsConfig, type LevelDetails } from 'hls.js';
 
 import type { Engine, EngineEvents, Fault, Load } from './engine';
-import { playlistLoader } from './playlistLoader';
+import { playlistLoader, tokenLoader } from './playlistLoader';
 import { startOf } from './startPosition';
 import type { Level } from './words';
 
@@ -90,13 +90,15 @@ export class HlsEngine implements Engine {
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly events: EngineEvents,
+    private readonly current: (url: string) => string,
   ) {}
 
   attach({ src, from, playlist }: Load): void {
     this.detach();
     const position = new StartPosition();
-    const pLoader = playlistLoader(playlist, (text) => { if (from === null) position.from(hls, text); });
-    const hls: Hls = new Hls({ ...(from === null ? CONFIG : REWOUND), pLoader });
+    const loader = tokenLoader(this.current);
+    const pLoader = playlistLoader(playlist, (text) => { if (from === null) position.from(hls, text); }, loader);
+    const hls: Hls = new Hls({ ...(from === null ? CONFIG : REWOUND), loader, pLoader });
     this.hls = hls;
     this.fault = null;
     hls.on(Events.ERROR, (_event, error) => {

@@ -3,6 +3,7 @@
 import Hls, {
   type LoaderCallbacks,
   type LoaderConfiguration,
+  type LoaderContext,
   type PlaylistLoaderConstructor,
   type PlaylistLoaderContext,
 } from 'hls.js';
@@ -11,10 +12,25 @@ import { untilFirstSegment } from './startPosition';
 
 type Callbacks = LoaderCallbacks<PlaylistLoaderContext>;
 
+/** A loader of hls.js that puts the newest token into every address, by `current`. */
+export function tokenLoader(current: (url: string) => string): typeof Hls.DefaultConfig.loader {
+  const Base = Hls.DefaultConfig.loader;
+  return class extends Base {
+    override load(context: LoaderContext, config: LoaderConfiguration, callbacks: LoaderCallbacks<LoaderContext>): void {
+      context.url = current(context.url);
+      super.load(context, config, callbacks);
+    }
+  };
+}
+
 /** `multivariant` stands for the first load of the multivariant playlist; `level` hears each level's before hls.js does. */
-export function playlistLoader(multivariant: string | null, level: (text: string) => void): PlaylistLoaderConstructor {
+export function playlistLoader(
+  multivariant: string | null,
+  level: (text: string) => void,
+  Loader: typeof Hls.DefaultConfig.loader,
+): PlaylistLoaderConstructor {
   let brought = multivariant;
-  const Base = Hls.DefaultConfig.loader as PlaylistLoaderConstructor;
+  const Base = Loader as PlaylistLoaderConstructor;
 
   return class extends Base {
     private readonly gone = new AbortController();

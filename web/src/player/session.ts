@@ -6,7 +6,8 @@
 import { fetchAwaitedState, fetchState, type Broadcast, type ChannelState } from '@/api/live';
 
 import { stepSeek } from './actions';
-import { chooseEngine } from './chooseEngine';
+import { Admission, rightOf, type KeptOut } from './admission';
+import { canRenew, chooseEngine } from './chooseEngine';
 import type { Engine } from './engine';
 import { HOLD_AGAIN_MS, mayBeHeld, pollDelayMs } from './poll';
 import { Rewinding } from './rewinding';
@@ -33,6 +34,9 @@ export class Session {
   private readonly stopped = new AbortController();
   private readonly watcher = new Watcher();
   private readonly rewinding = new Rewinding();
+  private readonly admission: Admission;
+  /** Nothing is asked any more until the viewer wants another try. */
+  private isKeptOut = false;
   private engine: Engine | null = null;
   private pollTimer: number | undefined;
   private recoveryTimer: number | undefined;
@@ -50,7 +54,9 @@ export class Session {
   constructor(
     private readonly channel: string,
     private readonly video: HTMLVideoElement,
-  ) {}
+  ) {
+    this.admission = new Admission(channel, canRenew, this.stopped.signal, this.keepOut);
+  }
 
   /** Starts, from what the page brought, if anything; returns what ends it. */
   start(known: Start | null = null): () => void {
@@ -78,7 +84,7 @@ export class Session {
   private begin({ state, multivariant }: Start): void {
     if (state.kind === 'live' && multivariant !== null) this.brought = { src: state.broadcast.src, playlist: multivariant };
     this.told(state);
-    this.pollLater(Number.POSITIVE_INFINITY);
+    if (state.kind !== 'members') this.pollLater(Number.POSITIVE_INFINITY);
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -90,6 +96,7 @@ export class Session {
 
   /** The viewer asks for another try. */
   retry(): void {
+    this.isKeptOut = false;
     this.dispatch({ type: 'retry' });
   }
 
@@ -275,7 +282,7 @@ export class Session {
   }
 
   private attach(broadcast: Broadcast): void {
-    this.engine ??= chooseEngine(this.video, this.engineEvents);
+    this.engine ??= chooseEngine(this.video, this.engineEvents, this.admission.current);
     const { engine } = this;
     if (engine === null) {
       this.dispatch({ type: 'unsupported' });
@@ -288,7 +295,7 @@ export class Session {
     this.attachedAtMs = performance.now();
     const from = this.view.dvr === null ? null : this.rewinding.at();
     const src = from === null || this.view.dvr === null ? broadcast.src : this.view.dvr.src;
-    engine.attach({ src, from, playlist: this.brought?.src === src ? this.brought.playlist : null });
+    engine.attach({ src: this.admission.current(src), from, playlist: this.brought?.src === src ? this.brought.playlist : null });
     this.brought = null;
     this.play();
   }
@@ -347,6 +354,7 @@ export class Session {
     if (this.attachedAtMs === null) return;
     this.counts.firstFrameMs ??= performance.now() - this.attachedAtMs;
     this.dispatch({ type: 'playing' });
+    this.admission.watch();
     if (this.returning) this.catchUp();
     this.returning = false;
   };
@@ -374,7 +382,7 @@ export class Session {
 
   /** Asks now; a question that is held gives way. */
   private readonly poll = (): void => {
-    if (this.asking !== null && !this.asking.held) return;
+    if (this.isKeptOut || (this.asking !== null && !this.asking.held)) return;
     this.asking?.stop.abort();
     window.clearTimeout(this.pollTimer);
     const nowMs = performance.now();
@@ -385,6 +393,7 @@ export class Session {
     void this.ask(asking).finally(() => {
       if (this.asking !== asking || this.stopped.signal.aborted) return;
       this.asking = null;
+      if (this.isKeptOut) return;
       this.pollLater(performance.now() - asking.sinceMs);
     });
   };
@@ -397,19 +406,43 @@ export class Session {
   }
 
   private async ask(asking: Asking): Promise<void> {
-    const fetch = asking.held ? fetchAwaitedState : fetchState;
     try {
-      this.told(await fetch(this.channel, asking.stop.signal));
-    } catch {
+      this.told(await this.stateOf(asking));
+    } catch (error) {
       if (this.asking !== asking) return;
+      const right = rightOf(error);
+      if (right !== null && right !== 'needed') this.keepOut(right);
       // Whether the server is there at all the next one tells, which is answered at once.
-      if (asking.held) this.holdAgainAtMs = performance.now() + HOLD_AGAIN_MS;
+      else if (asking.held) this.holdAgainAtMs = performance.now() + HOLD_AGAIN_MS;
       else this.dispatch({ type: 'pollFailed' });
     }
   }
 
+  /** The channel's state; where that is for members, with a right that is asked for first. */
+  private async stateOf({ held, stop }: Asking): Promise<ChannelState> {
+    const fetch = held ? fetchAwaitedState : fetchState;
+    try {
+      return await fetch(this.channel, stop.signal, this.admission.base());
+    } catch (error) {
+      if (rightOf(error) !== 'needed') throw error;
+    }
+    await this.admission.ask();
+    return fetchState(this.channel, stop.signal, this.admission.base());
+  }
+
+  /** This viewer may not watch (any more). */
+  private readonly keepOut = (why: KeptOut): void => {
+    this.isKeptOut = true;
+    window.clearTimeout(this.pollTimer);
+    this.dispatch({ type: 'keptOut', why });
+  };
+
   private told(channel: ChannelState): void {
     if (this.stopped.signal.aborted) return;
+    if (channel.kind === 'members') {
+      this.poll();
+      return;
+    }
     if (channel.kind === 'live') {
       const { attached } = this.view.player;
       if (attached !== null && attached.id !== channel.broadcast.id) this.rewinding.end();

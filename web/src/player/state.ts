@@ -10,7 +10,7 @@ import type { Broadcast } from '@/api/live';
 export type Phase = 'connecting' | 'live' | 'reconnecting' | 'offline' | 'ended' | 'failed';
 
 /** Why it failed. */
-export type Failure = 'network' | 'media' | 'unsupported';
+export type Failure = 'network' | 'media' | 'unsupported' | 'signIn' | 'notMember' | 'putOut';
 
 /** What the channel says when it is not live. */
 export type Silence = 'ended' | 'offline';
@@ -47,6 +47,8 @@ export type PlayerEvent =
   | { readonly type: 'mediaBroken' }
   /** Nothing here can play this stream. */
   | { readonly type: 'unsupported' }
+  /** The channel is for members, and this viewer may not watch it (any more). */
+  | { readonly type: 'keptOut'; readonly why: Failure }
   | { readonly type: 'retry' };
 
 export type Command =
@@ -110,6 +112,8 @@ export function step(state: PlayerState, event: PlayerEvent): Step {
       return mediaBroken(state);
     case 'unsupported':
       return fail(state, 'unsupported');
+    case 'keptOut':
+      return fail({ ...state, attached: null }, event.why);
     case 'retry':
       return retry(state);
   }

@@ -5,6 +5,7 @@
  */
 
 import { fetchChannel, isTakenOver } from '@/api/channels';
+import { HttpError } from '@/api/http';
 import { fetchState } from '@/api/live';
 
 import { Broadcaster } from './broadcaster';
@@ -211,10 +212,9 @@ export class Studio {
   }
 
   private async askAir(channel: string): Promise<void> {
-    const state = await fetchState(channel, this.stopped.signal).catch(() => null);
+    const id = await onChannel(channel, this.stopped.signal).catch(() => null);
     this.keep();
-    if (state?.kind !== 'live' || this.view.publish.phase !== 'live') return;
-    const { id } = state.broadcast;
+    if (id === null || this.view.publish.phase !== 'live') return;
     const { onAir } = this.view;
     if (onAir !== null && id !== onAir) this.broadcaster.replaced();
     if (onAir === null && (id !== this.before || (await this.isOurs(channel, id)))) this.show({ onAir: id });
@@ -229,8 +229,7 @@ export class Studio {
 
   /** Notes what is on the channel now, so that what comes next is known as ours. */
   private async prepare(signal: AbortSignal): Promise<void> {
-    const state = await fetchState(this.view.channel ?? '', signal);
-    this.before = state.kind === 'live' ? state.broadcast.id : null;
+    this.before = await onChannel(this.view.channel ?? '', signal);
     this.show({ onAir: null });
   }
 
@@ -259,5 +258,16 @@ export class Studio {
   private show(change: Partial<StudioView>): void {
     this.view = { ...this.view, ...change };
     for (const listener of this.listeners) listener();
+  }
+}
+
+/** The broadcast that is on; where that is told to members alone, by the API, which knows who keeps the channel. */
+async function onChannel(channel: string, signal: AbortSignal): Promise<string | null> {
+  try {
+    const state = await fetchState(channel, signal);
+    return state.kind === 'live' ? state.broadcast.id : null;
+  } catch (error) {
+    if (!(error instanceof HttpError) || error.code !== 'members_only') throw error;
+    return (await fetchChannel(channel, signal)).live?.broadcast ?? null;
   }
 }

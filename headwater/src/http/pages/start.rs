@@ -12,7 +12,7 @@ const MARK: &str = "<!--__HW_START__-->";
 
 /// `page` with what is known of `channel` now.
 pub(super) fn fill(page: &str, directory: &Directory, channel: &ChannelName) -> String {
-    let current = directory.current(channel);
+    let current = directory.current_for_everybody(channel);
     let multivariant = current.as_ref().filter(|broadcast| !broadcast.has_ended()).and_then(|broadcast| {
         let text = broadcast.multivariant.get()?;
         str::from_utf8(text).ok().map(str::to_owned)

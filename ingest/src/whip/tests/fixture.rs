@@ -245,6 +245,7 @@ fn grant(channel: &str) -> PublishGrant {
         role: KeyRole::Primary,
         slate: None,
         dvr_s: 0,
+        access: Default::default(),
     }
 }
 
