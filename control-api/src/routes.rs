@@ -251,15 +251,18 @@ fn playback_routes() -> Vec<Route> {
     const UNTIL: &[Field] = &[may("until", Time, "the end of the right; none unless said")];
     vec![
         post("/api/v1/playback/{name}", Need::Nothing, start::start)
+            .class(Class::Heartbeat)
             .says("begin to watch: a viewer session, its token and where to play from")
             .takes(PLAYER)
             .answers::<playback::Started>(StatusCode::CREATED),
         post("/api/v1/viewer-sessions/{id}/heartbeat", Need::Nothing, heartbeat::heartbeat)
+            .class(Class::Heartbeat)
             .says("go on watching; brings a new token when one is due")
             .takes(TOKEN)
             .answers::<playback::Beat>(StatusCode::OK),
-        delete(SESSION, Need::Nothing, heartbeat::leave).says("cease to watch"),
+        delete(SESSION, Need::Nothing, heartbeat::leave).class(Class::Heartbeat).says("cease to watch"),
         post("/api/v1/viewer-sessions/{id}/leave", Need::Nothing, heartbeat::leave)
+            .class(Class::Heartbeat)
             .says("cease to watch, as a page says it that goes"),
         post("/api/v1/viewer-sessions/{id}/put-out", Need::OnViewerSession(P::ViewerPutOut), put_out::put_out)
             .says("put out a viewer"),

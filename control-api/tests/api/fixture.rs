@@ -122,8 +122,7 @@ impl Plane {
         let data = tempfile::tempdir().unwrap();
         let auth = auth(&data);
         let make = |pool, registry: &Registry| {
-            let api = ControlApi::with_auth(pool, registry, auth).unwrap();
-            api.with_rate_limits(&control_api::RateLimits::NONE)
+            ControlApi::with_auth(pool, registry, auth).unwrap().with_rate_limits(&control_api::RateLimits::NONE)
         };
         Self { data, ..Self::start_with(make).await }
     }

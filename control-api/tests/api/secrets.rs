@@ -71,6 +71,11 @@ async fn secrets_are_in_no_log_no_metric_no_debug_output_and_no_table() {
     let made = plane.browser(&cookie, "POST", "/api/v1/channels/demo/publish-tokens", Value::Null).await;
     let token = made.body["token"].as_str().unwrap();
     plane.admit(token).await;
+    plane.admin("PATCH", "/api/v1/channels/demo", json!({ "access": "members" })).await;
+    let started = plane.admin("POST", "/api/v1/playback/demo", Value::Null).await;
+    let viewing = started.body["token"].as_str().unwrap();
+    let beat = format!("/api/v1/viewer-sessions/{}/heartbeat", started.body["viewer_session"].as_str().unwrap());
+    assert_eq!(plane.send_as(None, "POST", &beat, json!({ "token": viewing }).to_string()).await.status, 200);
     drop(listening);
 
     let logged = log.text();
@@ -78,7 +83,7 @@ async fn secrets_are_in_no_log_no_metric_no_debug_output_and_no_table() {
     let debug = format!("{:?} {:?}", plane.admin, plane.key);
     let places = [logged, plane.metrics(), debug, dump(&plane).await];
     let (_, session) = cookie.split_once('=').unwrap();
-    for secret in [key, plane.key.expose(), plane.admin.expose(), token, session] {
+    for secret in [key, plane.key.expose(), plane.admin.expose(), token, session, viewing] {
         let random = secret.rsplit('_').next().unwrap();
         let as_bytes = hex::encode(secret);
         for place in &places {
