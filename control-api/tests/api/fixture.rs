@@ -162,6 +162,11 @@ impl Plane {
         }
     }
 
+    /// The same after a restart for which the file of the sealing key was lost.
+    pub(crate) fn restarted_without_key(self) -> Self {
+        Self { data: tempfile::tempdir().unwrap(), ..self }.restarted()
+    }
+
     /// Writes viewer sessions to the database now.
     pub(crate) async fn write_viewers(&self) {
         let cancel = CancellationToken::new();

@@ -73,6 +73,14 @@ async fn askers(plane: &Plane) -> Vec<Asker> {
     askers
 }
 
+/// What viewers ask, who may be nobody.
+const WATCHES: [&str; 4] = [
+    "/api/v1/playback/{name}",
+    "/api/v1/viewer-sessions/{id}",
+    "/api/v1/viewer-sessions/{id}/heartbeat",
+    "/api/v1/viewer-sessions/{id}/leave",
+];
+
 /// Of a viewer session on the channel.
 const VIEWER: &str = "0123456789abcdef0123456789abcdef";
 
@@ -187,7 +195,7 @@ fn what_belongs_to_a_channel_or_a_broadcast_names_it_in_its_path() {
         // Who signs in is nobody yet.
         let signs_in = route.path == "/api/v1/session" || route.path.starts_with("/api/v1/auth/");
         // Who watches may be nobody; the id of their session, 128 random bits, is the proof that it is theirs.
-        let watches = route.path == "/api/v1/playback/{name}" || route.path.starts_with("/api/v1/viewer-sessions/{id}");
+        let watches = WATCHES.contains(&route.path);
         assert!(route.verb == Verb::Get || route.need != Need::Nothing || signs_in || watches, "{}", route.path);
     }
 }

@@ -1,5 +1,6 @@
 //! Who may watch, how a right is kept, and how it is taken back.
 
+use control_api::permission::{ChannelRole, Role};
 use schema::api::{Access, PlaybackRules, ReportAnswer};
 use schema::playback::{PlaybackKeys, TokenError};
 use serde_json::{Value, json};
@@ -179,12 +180,18 @@ async fn a_right_that_is_taken_back_ends_what_its_holder_watches() {
     let (of_ann, of_bob) = (play(&plane, Some(&ann.token)).await, play(&plane, Some(&bob.token)).await);
     let listed = plane.admin("GET", "/api/v1/channels/demo/viewers", Value::Null).await;
     assert_eq!(listed.body["viewers"].as_array().unwrap().len(), 2);
+    let before = rules(&plane).await;
     let path = "/api/v1/channels/demo/viewers/ann";
     plane.send_as(Some(&bob.token), "DELETE", path, "").await.is_problem(403, "role_insufficient");
     assert_eq!(plane.admin("DELETE", path, Value::Null).await.status, 204);
     plane.admin("DELETE", path, Value::Null).await.is_problem(404, "viewer_unknown");
-    let denied = rules(&plane).await.denied;
+    let denied = report(&plane, Some(&before.version)).await.playback.unwrap().denied;
     assert_eq!((denied.len(), denied[0].viewer.as_str()), (1, id_of(&of_ann)));
+    let audit = plane.admin("GET", "/api/v1/channels/demo/audit", Value::Null).await;
+    let actions: Vec<&str> =
+        audit.body["entries"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions[..3], ["viewer.take_back", "viewer.grant", "viewer.grant"]);
+    assert_eq!(audit.body["entries"][0]["details"], json!({ "user": "ann" }));
     assert_eq!(beat(&plane, id_of(&of_ann), json!({})).await.body["state"], "put_out");
     assert_eq!(beat(&plane, id_of(&of_bob), json!({})).await.body["state"], "watching");
     play(&plane, Some(&ann.token)).await.is_problem(403, "not_a_member");
@@ -240,6 +247,19 @@ async fn an_unlisted_channel_is_listed_to_its_keepers_alone() {
     let names = |answer: &Answer| answer.body["channels"].as_array().unwrap().len();
     assert_eq!(names(&plane.get("/api/v1/channels").await), 0);
     assert_eq!(names(&plane.admin("GET", "/api/v1/channels", Value::Null).await), 1);
+    report(&plane, None).await;
+    let owner = plane.user("own", Role::Creator, Some(ChannelRole::Owner)).await;
+    let stranger = plane.user("str", Role::Creator, None).await;
+    for (token, path, count) in [
+        (None, "/api/v1/broadcasts", 0),
+        (Some(stranger.as_str()), "/api/v1/broadcasts", 0),
+        (Some(owner.as_str()), "/api/v1/broadcasts", 1),
+        (Some(plane.admin.expose()), "/api/v1/broadcasts", 1),
+        (None, "/api/v1/broadcasts?channel=demo", 1),
+    ] {
+        let listed = plane.send_as(token, "GET", path, "").await;
+        assert_eq!(listed.body["broadcasts"].as_array().unwrap().len(), count, "{path} {listed:?}");
+    }
     assert_eq!(plane.get("/api/v1/channels/demo").await.body["access"], "unlisted");
     assert_eq!(play(&plane, None).await.body["playlist"], "/live/demo/index.m3u8");
     let bad = plane.admin("PATCH", "/api/v1/channels/demo", json!({ "access": "nobody" })).await;
@@ -264,6 +284,23 @@ async fn the_newest_key_signs_once_it_is_a_minute_old_and_old_ones_check_for_day
     sqlx::query(age).bind(first[0].id.as_str()).execute(plane.pool()).await.unwrap();
     let plane = plane.restarted();
     assert_eq!(rules(&plane).await.keys, [both[1].clone()]);
+}
+
+#[tokio::test]
+async fn keys_are_sealed_and_those_that_do_not_open_are_replaced() {
+    let plane = Plane::start().await;
+    let first = rules(&plane).await.keys;
+    let sealed = "select sealed from playback_keys";
+    let sealed: Vec<u8> = sqlx::query_scalar(sealed).fetch_one(plane.pool()).await.unwrap();
+    let secret = first[0].secret.as_bytes();
+    assert!(secret.len() >= 43 && !sealed.windows(secret.len()).any(|part| part == secret));
+    assert_eq!(rules(&plane).await.keys, first);
+    let plane = plane.restarted_without_key();
+    let others = rules(&plane).await.keys;
+    assert_eq!(others.len(), 1);
+    assert_ne!(others[0], first[0]);
+    let started = play(&plane, None).await;
+    assert!(PlaybackKeys::new(others).read(started.body["token"].as_str().unwrap()).is_ok());
 }
 
 /// Lets a session's token be half over: as if it had been made for so short a right.

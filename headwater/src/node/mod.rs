@@ -6,6 +6,7 @@ mod incarnation;
 mod life;
 pub(crate) mod reporter;
 pub(crate) mod room;
+pub(crate) mod rulebook;
 mod shelf;
 
 use std::collections::HashMap;

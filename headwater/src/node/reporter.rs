@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ingest::whip::Whip;
-use origin::{Directory, Guard};
+use origin::Directory;
 use schema::BroadcastId;
 use schema::api::{
     BroadcastReport, BroadcastState, ChannelAccess, NodeCommand, NodeReport, REPORT_INTERVAL_MS, ReportAnswer,
@@ -16,6 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Order;
+use super::rulebook::Rulebook;
 use crate::control::ControlClient;
 
 /// The most ended broadcasts remembered while the control plane is away; older ones are left out.
@@ -106,11 +107,11 @@ pub(crate) async fn run(
 /// One report. Returns whether it was answered; the change is logged, not each failure.
 async fn report(node: &str, control: &ControlClient, reports: &Reports, hands: &Hands, reachable: bool) -> bool {
     let broadcasts = reports.all();
-    let report = NodeReport { node: node.to_owned(), broadcasts, playback: hands.guard.version() };
+    let report = NodeReport { node: node.to_owned(), broadcasts, playback: hands.rules.version() };
     match control.report(&report).await {
         Ok(answer) => {
             reports.answered(&report.broadcasts);
-            hands.carry_out(answer);
+            hands.carry_out(answer).await;
             if !reachable {
                 tracing::info!("the control plane answers reports again");
             }
@@ -134,20 +135,19 @@ pub(crate) struct Hands {
     /// What viewers can reach.
     pub(crate) directory: Directory,
     /// Who keeps what is for members.
-    pub(crate) guard: Guard,
+    pub(crate) rules: Rulebook,
 }
 
 impl Hands {
-    fn carry_out(&self, answer: ReportAnswer) {
+    async fn carry_out(&self, answer: ReportAnswer) {
         for ChannelAccess { channel, access } in answer.access {
             self.directory.set_access(&channel, access);
         }
-        if let Some(rules) = answer.playback {
-            tracing::debug!(version = rules.version, denied = rules.denied.len(), "new rules of private playback");
-            self.guard.set_rules(rules);
-        }
         for command in answer.commands {
             self.obey(command);
+        }
+        if let Some(rules) = answer.playback {
+            self.rules.learn(rules).await;
         }
     }
 

@@ -42,6 +42,7 @@ use crate::node::Node;
 use crate::node::admission::NodeAdmission;
 use crate::node::reporter::{self, Hands, Reports};
 use crate::node::room::Room;
+use crate::node::rulebook::Rulebook;
 use crate::ops::Ops;
 use crate::process;
 
@@ -115,11 +116,12 @@ async fn serve(config: &Config, ports: Ports, database: &OpenDatabase, terminate
     let (orders, ordered) = mpsc::channel(ORDERS_QUEUE);
     let node = Node::new(config, directory.clone(), reports.clone(), ordered, room, &registry)?;
     let guard = Guard::new(config.edge.secret.clone());
-    let public = public(&registry, &whip, &api, (directory.clone(), guard.clone()), http.metrics.clone())?;
+    let rules = Rulebook::open(guard.clone(), &config.data);
+    let public = public(&registry, &whip, &api, (directory.clone(), guard), http.metrics.clone())?;
 
     let fallen = CancellationToken::new();
     let reporter = {
-        let hands = Hands { whip: whip.clone(), orders, directory: directory.clone(), guard };
+        let hands = Hands { whip: whip.clone(), orders, directory: directory.clone(), rules };
         let name = config.node.name.clone();
         move |cancel| reporter::run(name, control, reports, hands, cancel)
     };

@@ -1,9 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import { HttpError } from '@/api/http';
 import { parseBeat, parsePlayback } from '@/api/playback';
 
-import { rightOf, withToken } from './admission';
+import { Admission, rightOf, withToken } from './admission';
 import { initialState, step } from './state';
 
 describe('the token in an address', () => {
@@ -40,6 +40,21 @@ describe('a right to watch', () => {
     expect(out.state).toMatchObject({ phase: 'failed', failure: 'putOut', attached: null });
     expect(out.commands).toEqual([{ do: 'detach' }]);
     expect(step(out.state, { type: 'retry' })).toMatchObject({ state: { phase: 'connecting' }, commands: [{ do: 'poll' }] });
+  });
+});
+
+describe('a viewer of a public channel', () => {
+  it('plays on where the API does not answer', async () => {
+    vi.stubGlobal('window', { addEventListener: vi.fn(), setTimeout, clearTimeout });
+    vi.stubGlobal('fetch', () => Promise.reject(new TypeError('away')));
+    const keptOut = vi.fn();
+    const admission = new Admission('demo', () => true, new AbortController().signal, keptOut);
+    admission.watch();
+    await expect(admission.ask()).rejects.toThrow('away');
+    expect(admission.base()).toBe('');
+    expect(admission.current('/live/demo/index.m3u8')).toBe('/live/demo/index.m3u8');
+    expect(keptOut).not.toHaveBeenCalled();
+    vi.unstubAllGlobals();
   });
 });
 
