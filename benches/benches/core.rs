@@ -141,9 +141,11 @@ fn boxes(criterion: &mut Criterion) {
     for (name, kind, scale, part) in
         [("video part", TrackKind::Video, 90_000, video), ("audio part", TrackKind::Audio, AUDIO_RATE, audio)]
     {
-        let bytes = fmp4::fragment(kind, scale, 1, &part).expect("a usual part can be written");
+        let bytes = fmp4::fragment(kind, scale, 1, &part, fmp4::Sets::InEntry).expect("a usual part can be written");
         group.throughput(Throughput::Bytes(bytes.len() as u64));
-        group.bench_function(name, |bencher| bencher.iter(|| fmp4::fragment(kind, scale, 1, black_box(&part))));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| fmp4::fragment(kind, scale, 1, black_box(&part), fmp4::Sets::InEntry))
+        });
     }
     let picture = pictures(1).remove(0);
     let config = VideoConfig::of(&picture.data).expect("the first picture has parameter sets");

@@ -72,10 +72,20 @@ pub fn parameter_sets(data: &[u8]) -> Option<ParameterSets> {
 /// what belongs into the sample entry or nowhere: parameter sets, delimiters, filler.
 #[must_use]
 pub fn to_length_prefixed(data: &[u8]) -> Bytes {
+    prefixed(data, |kind| !matches!(kind, kind::SPS | kind::PPS))
+}
+
+/// The same with its parameter sets.
+#[must_use]
+pub fn to_length_prefixed_with_sets(data: &[u8]) -> Bytes {
+    prefixed(data, |_| true)
+}
+
+fn prefixed(data: &[u8], keeps: impl Fn(u8) -> bool) -> Bytes {
     let mut out = BytesMut::with_capacity(data.len() + 16);
     for unit in units(data) {
         let kind = unit[0] & 0x1f;
-        if matches!(kind, kind::SPS | kind::PPS | kind::DELIMITER | kind::FILLER) {
+        if matches!(kind, kind::DELIMITER | kind::FILLER) || !keeps(kind) {
             continue;
         }
         let Ok(length) = u32::try_from(unit.len()) else {
@@ -102,6 +112,8 @@ mod tests {
         let sets = parameter_sets(&stream).unwrap();
         assert_eq!((&sets.sps[0][..], &sets.pps[0][..]), (&[0x67, 1, 2][..], &[0x68, 3][..]));
         assert_eq!(&to_length_prefixed(&stream)[..], [0, 0, 0, 3, 0x65, 4, 5]);
+        let whole = [&[0, 0, 0, 3, 0x67, 1, 2][..], &[0, 0, 0, 2, 0x68, 3], &[0, 0, 0, 3, 0x65, 4, 5]].concat();
+        assert_eq!(&to_length_prefixed_with_sets(&stream)[..], whole);
     }
 
     proptest! {

@@ -182,15 +182,29 @@ fn brands() -> Ftyp {
     }
 }
 
+/// Where the parameter sets of a fragment's pictures are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sets {
+    /// In the sample entry of the init section alone (ISO/IEC 14496-15 5.4.2.1).
+    InEntry,
+    /// In the first sample too. FFmpeg takes the sample entry of the first init section of a playlist and skips those of
+    /// later ones ("duplicated MOOV"), so behind a change of encoders it has the new sets from here alone.
+    AlsoInFirst,
+}
+
 /// Writes a part as one fragment: `moof` and `mdat`, `sequence` counting up in its rendition.
 ///
 /// # Errors
 /// [`WriteError`] where a sample is too large or lasts too long for its field.
-pub fn fragment(kind: TrackKind, timescale: u32, sequence: u32, part: &Part) -> Result<Bytes, WriteError> {
+pub fn fragment(kind: TrackKind, timescale: u32, sequence: u32, part: &Part, sets: Sets) -> Result<Bytes, WriteError> {
     let data: Vec<Bytes> = part
         .samples
         .iter()
-        .map(|sample| match kind {
+        .enumerate()
+        .map(|(index, sample)| match kind {
+            TrackKind::Video if index == 0 && sets == Sets::AlsoInFirst => {
+                annexb::to_length_prefixed_with_sets(&sample.data)
+            }
             TrackKind::Video => annexb::to_length_prefixed(&sample.data),
             TrackKind::Audio => sample.data.clone(),
         })

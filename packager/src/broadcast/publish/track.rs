@@ -284,7 +284,9 @@ impl Track {
 
     fn append(&mut self, part: &Part, metrics: &BroadcastMetrics) -> bool {
         self.sequence = self.sequence.wrapping_add(1);
-        let bytes = match fmp4::fragment(self.kind, self.timescale, self.sequence, part) {
+        let has_new_init = (self.has_parts || part.msn > 0) && self.turns.changes_init(part.msn);
+        let sets = if has_new_init { fmp4::Sets::AlsoInFirst } else { fmp4::Sets::InEntry };
+        let bytes = match fmp4::fragment(self.kind, self.timescale, self.sequence, part, sets) {
             Ok(bytes) => bytes,
             Err(error) => {
                 warn!(rendition = %self.rendition.name, %error, "a part is lost");
