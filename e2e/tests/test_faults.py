@@ -219,8 +219,8 @@ class Writers:
         title = self.send("GET", f"/channels/{self.channel}").json()["title"]
         number = int(title.removeprefix("title "))
         assert self.acknowledged <= number <= self.sent, (self.acknowledged, number, self.sent)
-        # What the dead database left unanswered was told to come again, and nothing else went wrong.
-        assert set(self.statuses) == {200, 201, 503}, self.statuses
+        # What the dead database left unanswered was told to come again, if it was not back in time; nothing else went wrong.
+        assert {200, 201} <= set(self.statuses) <= {200, 201, 503}, self.statuses
         in_use = "headwater_control_database_connections_in_use"
         until(lambda: self.server.metric(in_use) == 0, END_S, "the pool is free")
 
@@ -262,8 +262,9 @@ def test_without_a_database_broadcasts_go_on_and_new_publishers_are_told_to_wait
 
         with Writers(server) as writers:
             writers.wait_acknowledged()
-            assert server.database_processes()[0].kill()
-            until(lambda: writers.statuses[503], END_S, "a write meets no database")
+            killed = server.database_processes()[0]
+            assert killed.kill()
+            until(lambda: not killed.alive(), END_S, "the database server is gone")
             check_recovery(server, other, ask)
             writers.wait_acknowledged()
         writers.check_kept()

@@ -1,8 +1,8 @@
 //! Who may watch: playback tokens, viewer sessions, and how a right is taken back.
 //!
-//! A viewer asks once ([`start`]) and gets a token and the addresses to play from; each [`heartbeat`] keeps the session and
+//! A viewer asks once (`start`) and gets a token and the addresses to play from; each `heartbeat` keeps the session and
 //! brings a new token before the old one ends. Nodes and edges check tokens without us, so what runs goes on while we or
-//! the database are away; what is taken back ([`put_out`]) goes to them as a list of viewer sessions ([`rules`]).
+//! the database are away; what is taken back (`put_out`) goes to them as a list of viewer sessions (`rules`).
 
 pub(crate) mod grants;
 pub(crate) mod heartbeat;
