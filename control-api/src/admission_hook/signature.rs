@@ -3,11 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
-use sha2::Sha256;
 use thiserror::Error;
 
 /// What every secret begins with.
@@ -24,7 +23,7 @@ pub struct SecretError;
 /// A secret shared with the service. `Debug` does not show it.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Secret(Vec<u8>);
+pub struct Secret(hmac::Key);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,7 +36,8 @@ impl FromStr for Secret {
 
     fn from_str(text: &str) -> Result<Self, SecretError> {
         let bytes = text.strip_prefix(PREFIX).and_then(|rest| STANDARD.decode(rest).ok()).ok_or(SecretError)?;
-        (BYTES_MIN..=BYTES_MAX).contains(&bytes.len()).then_some(Self(bytes)).ok_or(SecretError)
+        let fits = (BYTES_MIN..=BYTES_MAX).contains(&bytes.len());
+        fits.then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes))).ok_or(SecretError)
     }
 }
 
@@ -52,10 +52,8 @@ impl TryFrom<String> for Secret {
 impl Secret {
     /// What `webhook-signature` says of `body`, sent as `id` at `timestamp` (seconds since 1970).
     pub(super) fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
-        mac.update(format!("{id}.{timestamp}.").as_bytes());
-        mac.update(body);
-        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+        let message = [format!("{id}.{timestamp}.").as_bytes(), body].concat();
+        format!("v1,{}", STANDARD.encode(hmac::sign(&self.0, &message)))
     }
 }
 
